@@ -1,0 +1,45 @@
+"""AnalyzeFace on the device: 90 named face landmarks, without a network.
+
+The names below are imported on first use, so that ``import faceshape`` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from faceshape import tencent
+    from faceshape.contract import resample
+    from faceshape.engine import FaceShapeEngine
+    from faceshape.errors import FaceShapeError
+    from faceshape.types import Detections, FaceShape, Mode
+
+__all__ = [
+    "Detections",
+    "FaceShape",
+    "FaceShapeEngine",
+    "FaceShapeError",
+    "Mode",
+    "resample",
+    "tencent",
+]
+
+_HOMES = {
+    "Detections": "faceshape.types",
+    "FaceShape": "faceshape.types",
+    "FaceShapeEngine": "faceshape.engine",
+    "FaceShapeError": "faceshape.errors",
+    "Mode": "faceshape.types",
+    "resample": "faceshape.contract",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "tencent":
+        return import_module("faceshape.tencent")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'faceshape' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

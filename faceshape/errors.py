@@ -1,0 +1,134 @@
+"""Every error that faceshape raises on purpose: one tree, each class with the cloud's code."""
+
+from typing import ClassVar
+
+from faceshape.error_codes import DOCUMENT_CODES
+
+__all__ = [
+    "DownloadError",
+    "EmptyImageError",
+    "FaceModelVersionError",
+    "FaceShapeError",
+    "ImageDecodeError",
+    "ImageError",
+    "ImageResolutionError",
+    "ImageSizeError",
+    "ImageTooSmallError",
+    "MissingParameterError",
+    "ModelError",
+    "NoFaceError",
+    "ParameterError",
+    "ShapeError",
+    "TopologyError",
+    "UrlError",
+]
+
+
+class FaceShapeError(Exception):
+    """The base of all errors of this package.
+
+    Attributes:
+        code: the code that AnalyzeFace answers with in this case (API document, section 6).
+        detail: what exactly was wrong, in English; may be empty.
+    """
+
+    code: ClassVar[str] = "FailedOperation.ServerError"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail or self.english
+
+    @property
+    def chinese(self) -> str:
+        """The document's message."""
+        return DOCUMENT_CODES[self.code].chinese
+
+    @property
+    def english(self) -> str:
+        """The document's message, translated."""
+        return DOCUMENT_CODES[self.code].english
+
+
+class ParameterError(FaceShapeError, ValueError):
+    """An argument has a value or a type that is not allowed."""
+
+    code = "InvalidParameter.InvalidParameter"
+
+
+class ShapeError(ParameterError):
+    """An array does not have the shape or the type that was asked for."""
+
+
+class MissingParameterError(ParameterError):
+    """A required parameter is absent."""
+
+    code = "MissingParameter.ErrorParameterEmpty"
+
+
+class FaceModelVersionError(ParameterError):
+    """The face model version is neither "2.0" nor "3.0"."""
+
+    code = "InvalidParameterValue.FaceModelVersionIllegal"
+
+
+class TopologyError(ParameterError):
+    """A topology is unknown, malformed, or cannot do what was asked of it."""
+
+
+class ModelError(FaceShapeError):
+    """A model is missing, is not the one the manifest names, or failed to run."""
+
+
+class ImageError(FaceShapeError):
+    """The base of everything that can be wrong with a picture."""
+
+    code = "FailedOperation.ImageDecodeFailed"
+
+
+class ImageDecodeError(ImageError):
+    """The picture is not a readable JPEG, PNG or BMP."""
+
+
+class EmptyImageError(ImageError):
+    """There is not a single byte or pixel of a picture."""
+
+    code = "InvalidParameterValue.ImageEmpty"
+
+
+class ImageSizeError(ImageError):
+    """The picture has more bytes than allowed."""
+
+    code = "FailedOperation.ImageSizeExceed"
+
+
+class ImageResolutionError(ImageError):
+    """The picture has more pixels than allowed."""
+
+    code = "FailedOperation.ImageResolutionExceed"
+
+
+class ImageTooSmallError(ImageError):
+    """The picture's short side is below the limit."""
+
+    code = "FailedOperation.ImageResolutionTooSmall"
+
+
+class UrlError(ImageError, ValueError):
+    """The address of a picture is not an acceptable http or https URL."""
+
+    code = "InvalidParameterValue.UrlIllegal"
+
+
+class DownloadError(ImageError):
+    """A picture could not be downloaded."""
+
+    code = "FailedOperation.ImageDownloadError"
+
+
+class NoFaceError(FaceShapeError):
+    """There is no face in the picture."""
+
+    code = "InvalidParameterValue.NoFaceInPhoto"

@@ -1,0 +1,100 @@
+"""What the stages hand to each other; shapes are checked once, at construction.
+
+Coordinates are pixels of the upright picture, y down and continuous: the upper left corner is
+(0, 0), the centre of the first pixel (0.5, 0.5).
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from faceshape.contract import GROUPS, POINT_COUNT
+from faceshape.errors import ParameterError, ShapeError
+
+__all__ = ["Detections", "FaceShape", "Mode"]
+
+
+class Mode(IntEnum):
+    """Which faces are wanted (API document, section 2); the values are the cloud's."""
+
+    ALL = 0
+    LARGEST = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """Faces that a detector found.
+
+    Attributes:
+        boxes: (N, 4) float32 x0 y0 x1 y1, tight around brow to chin.
+        scores: (N,) float32, in the detector's own unit; more is surer.
+        roll: (N,) float32 degrees, clockwise as seen; 0 is upright.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    roll: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        for name, trailing in (("boxes", (4,)), ("scores", ()), ("roll", ())):
+            values = np.asarray(getattr(self, name), np.float32)
+            if values.shape[1:] != trailing or values.ndim != 1 + len(trailing):
+                wanted = ", ".join(map(str, ("N", *trailing)))
+                raise ShapeError(f"{name} must be ({wanted}), not {values.shape}")
+            object.__setattr__(self, name, values)
+        if not len(self.boxes) == len(self.scores) == len(self.roll):
+            raise ShapeError("boxes, scores and roll must be equally many")
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, which: ArrayLike | slice) -> "Detections":
+        """Return a selection by indices (K,), a mask (N,) or a slice, in that order."""
+        index = which if isinstance(which, slice) else np.asarray(which)
+        return Detections(self.boxes[index], self.scores[index], self.roll[index])
+
+    @classmethod
+    def none(cls) -> "Detections":
+        """Return what a detector says of a picture without faces."""
+        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceShape:
+    """One face with its landmarks.
+
+    Attributes:
+        points: (90, 2) float32, in the order of the contract (`faceshape.contract.GROUPS`).
+        dense: (P, 2) float32, the regressor's own points.
+        box: (4,) float32 x0 y0 x1 y1, the detector's.
+        score: the detector's, in its own unit.
+        presence: 0 to 1, how sure the regressor is that there is a face.
+        roll: degrees of the line between the eyes, clockwise as seen.
+    """
+
+    points: NDArray[np.float32]
+    dense: NDArray[np.float32]
+    box: NDArray[np.float32]
+    score: float
+    presence: float
+    roll: float
+
+    def __post_init__(self) -> None:
+        if self.points.shape != (POINT_COUNT, 2):
+            raise ShapeError(f"points must be ({POINT_COUNT}, 2), not {self.points.shape}")
+        if self.dense.ndim != 2 or self.dense.shape[1] != 2:
+            raise ShapeError(f"dense must be (P, 2), not {self.dense.shape}")
+        if self.box.shape != (4,):
+            raise ShapeError(f"box must be (4,), not {self.box.shape}")
+
+    def group(self, name: str) -> NDArray[np.float32]:
+        """Return the points (K, 2) of a group, "LeftEye" for example.
+
+        Raises:
+            ParameterError: there is no group of that name.
+        """
+        if name not in GROUPS:
+            raise ParameterError(f"no group is called {name!r}; there are {', '.join(GROUPS)}")
+        return self.points[GROUPS[name]]

@@ -1,0 +1,226 @@
+"""What a training crop may suffer: geometry, light, blur, noise, compression and occlusion.
+
+Every function takes its own random generator, so that a sample depends on its seed alone.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from faceshape.geometry import apply_transforms, crop_transforms, enclosing_boxes, pixel_matrix
+from faceshape.landmarker import warp_crop
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class CropGeometry:
+    """How the regressor's crop is cut: the side in pixels and the margin around the box."""
+
+    side: int
+    margin: float
+
+
+def crop_face(
+    picture: Picture, points: NDArray, roll: float, crop: CropGeometry, border: Picture | None = None
+) -> tuple[Picture, NDArray[np.float32]]:
+    """Cut the crop that the engine cuts when it is given the exact box and `roll`.
+
+    Args:
+        picture: RGB.
+        points: (P, 2) landmarks in the picture.
+        roll: degrees; the crop is turned so that a face of that roll stands upright.
+        crop: its side and margin.
+        border: (side, side, 3), seen where the picture ends; black if None.
+
+    Returns:
+        The crop (side, side, 3) and the landmarks (P, 2) in it, in units of its side.
+    """
+    centre = points.mean(axis=0)
+    box = _box_in_turned_frame(points, centre, roll)
+    transform = crop_transforms(box[None], [roll], crop.side, crop.margin)[0]
+    return warp_crop(picture, transform, crop.side, border), _to_crop(points, transform, crop.side)
+
+
+def random_face_crop(
+    picture: Picture,
+    points: NDArray,
+    face_roll: float,
+    crop: CropGeometry,
+    background: Picture,
+    rng: Generator,
+) -> tuple[Picture, NDArray[np.float32]]:
+    """Cut a crop with the errors of box and roll that a first or a second pass meets."""
+    refined = rng.random() < 0.5  # the second pass's crop, aligned by the landmarks of the first
+    if refined:
+        tilt, spread, shift = rng.normal(0, 4), 0.04, 0.015
+    elif rng.random() < 0.25:
+        tilt, spread, shift = rng.uniform(-65, 65), 0.10, 0.05
+    else:
+        tilt, spread, shift = rng.normal(0, 18), 0.10, 0.05
+    roll = face_roll + tilt
+    box = _box_in_turned_frame(points, points.mean(axis=0), roll)
+    side = (box[2:] - box[:2]).max()
+    box = box + np.tile(rng.normal(0, shift, 2) * side, 2)
+    margin = crop.margin * np.exp(rng.normal(0, spread))
+    transform = crop_transforms(box[None], [roll], crop.side, margin)[0]
+    border = _random_border(background, crop.side, rng)
+    return warp_crop(picture, transform, crop.side, border), _to_crop(points, transform, crop.side)
+
+
+def random_far_crop(
+    picture: Picture, points: NDArray, crop: CropGeometry, background: Picture, rng: Generator
+) -> Picture:
+    """Cut a crop near a face that is no face: beside it, a detail of it, or much too wide."""
+    box = enclosing_boxes(points[None])[0]
+    side = (box[2:] - box[:2]).max()
+    kind = rng.integers(3)
+    if kind == 0:
+        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 1.3) * side
+        box = box + np.tile([np.cos(angle), np.sin(angle)], 2) * distance
+        factor = np.exp(rng.normal(0, 0.2))
+    elif kind == 1:
+        box = box + np.tile(rng.normal(0, 0.25, 2) * side, 2)
+        factor = rng.uniform(0.15, 0.4)
+    else:
+        box = box + np.tile(rng.normal(0, 0.6, 2) * side, 2)
+        factor = rng.uniform(2.6, 4.5)
+    transform = crop_transforms(box[None], [rng.uniform(-180, 180)], crop.side, crop.margin * factor)
+    return warp_crop(picture, transform[0], crop.side, _random_border(background, crop.side, rng))
+
+
+def random_background(background: Picture, side: int, rng: Generator) -> Picture:
+    """Cut a square of random size and roll out of a picture without faces."""
+    height, width = background.shape[:2]
+    extent = rng.uniform(0.15, 0.9) * min(height, width)
+    centre = rng.uniform(0.2, 0.8, 2) * (width, height)
+    box = np.concatenate([centre - extent / 2, centre + extent / 2])
+    transform = crop_transforms(box[None], [rng.uniform(-180, 180)], side, 1.0)[0]
+    matrix = pixel_matrix(transform)
+    return cv2.warpAffine(background, matrix, (side, side), borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _box_in_turned_frame(points: NDArray, centre: NDArray, roll: float) -> NDArray:
+    """Return the box whose sides follow the crop's, though its numbers are the picture's."""
+    angle = np.radians(roll)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    box = enclosing_boxes(((points - centre) @ turn.T)[None])[0]
+    middle = centre + turn.T @ (box[:2] + box[2:]) / 2
+    half = (box[2:] - box[:2]) / 2
+    return np.concatenate([middle - half, middle + half])
+
+
+def _to_crop(points: NDArray, transform: NDArray, side: int) -> NDArray[np.float32]:
+    return (apply_transforms(transform[None], points[None])[0] / side).astype(np.float32)
+
+
+def _random_border(background: Picture, side: int, rng: Generator) -> Picture:
+    """What the crop shows beyond the picture: black as the engine has it, or something else."""
+    kind = rng.random()
+    if kind < 0.4:
+        return np.zeros((side, side, 3), np.uint8)
+    if kind < 0.5:
+        return np.full((side, side, 3), rng.integers(0, 256, 3), np.uint8)
+    return random_background(background, side, rng)
+
+
+def random_damage(crop: Picture, outline: NDArray, background: Picture, rng: Generator) -> Picture:
+    """Return the crop after a random selection of everything that happens to photographs.
+
+    Args:
+        crop: (S, S, 3) RGB.
+        outline: (K, 2) the face's profile in units of the crop's side, temple to temple.
+        background: a picture without faces, whose texture may cover the face.
+        rng: the random generator.
+    """
+    if rng.random() < 0.30:
+        crop = _occluded(crop, outline, background, rng)
+    if rng.random() < 0.15:
+        crop = _lit_from_one_side(crop, rng)
+    if rng.random() < 0.85:
+        crop = _recoloured(crop, rng)
+    if rng.random() < 0.15:
+        grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+        crop = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    if rng.random() < 0.20:
+        crop = _blurred(crop, rng)
+    if rng.random() < 0.25:
+        crop = _coarsened(crop, rng)
+    if rng.random() < 0.20:
+        sigma = rng.uniform(2, 18)
+        noise = rng.standard_normal(crop.shape, np.float32) * np.float32(sigma)
+        crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
+    if rng.random() < 0.15:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))]
+        crop = cv2.imdecode(cv2.imencode(".jpg", crop, quality)[1], cv2.IMREAD_COLOR)
+    return crop
+
+
+def _recoloured(crop: Picture, rng: Generator) -> Picture:
+    levels = np.arange(256, dtype=np.float32)[:, None] / 255
+    gamma = np.exp(rng.normal(0, 0.25))
+    gain = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.06, 3))
+    table = (levels**gamma - 0.5) * gain + 0.5 + rng.normal(0, 0.08)
+    return cv2.LUT(crop, (np.clip(table, 0, 1) * 255).astype(np.uint8)[None])
+
+
+def _lit_from_one_side(crop: Picture, rng: Generator) -> Picture:
+    side = len(crop)
+    angle = rng.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j].astype(np.float32)
+    gain = np.exp(rng.uniform(0.2, 1.0) * (np.cos(angle) * x + np.sin(angle) * y))
+    return np.clip(crop * gain[..., None].astype(np.float32), 0, 255).astype(np.uint8)
+
+
+def _blurred(crop: Picture, rng: Generator) -> Picture:
+    if rng.random() < 0.6:
+        return cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.5, 2.5))
+    length = int(rng.integers(3, 10))
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1 / length
+    turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), rng.uniform(0, 180), 1)
+    kernel = cv2.warpAffine(kernel, turn, (length, length))
+    return cv2.filter2D(crop, -1, kernel / max(float(kernel.sum()), 1e-3))
+
+
+def _coarsened(crop: Picture, rng: Generator) -> Picture:
+    side = len(crop)
+    small = int(rng.uniform(24, 72))
+    shrunk = cv2.resize(crop, (small, small), interpolation=cv2.INTER_AREA)
+    way = int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST], p=[0.6, 0.3, 0.1]))
+    return cv2.resize(shrunk, (side, side), interpolation=way)
+
+
+def _occluded(crop: Picture, outline: NDArray, background: Picture, rng: Generator) -> Picture:
+    side = len(crop)
+    mask = np.zeros((side, side), np.uint8)
+    kind = rng.random()
+    if kind < 0.4:
+        width, height = rng.uniform(0.08, 0.4, 2) * side
+        x, y = rng.uniform(0, 1, 2) * side
+        rectangle = cv2.boxPoints(((float(x), float(y)), (width, height), rng.uniform(0, 90)))
+        cv2.fillConvexPoly(mask, rectangle.astype(np.int32), 255)
+    elif kind < 0.75:  # finger-like ellipses side by side
+        x, y = rng.uniform(0.1, 0.9, 2) * side
+        angle, length, width = rng.uniform(0, 180), rng.uniform(0.1, 0.3), rng.uniform(0.03, 0.08)
+        across = np.radians(angle + 90)
+        for finger in range(int(rng.integers(1, 5))):
+            centre = np.array([x, y]) + finger * 1.9 * width * side * np.array(
+                [np.cos(across), np.sin(across)]
+            )
+            axes = (int(length * side), max(1, int(width * side)))
+            cv2.ellipse(mask, centre.astype(int).tolist(), axes, angle, 0, 360, 255, -1)
+    else:  # a face mask: the lower part of the profile, closed over the nose
+        middle = len(outline) // 2
+        reach = int(middle * rng.uniform(0.55, 0.85))
+        jaw = outline[middle - reach : middle + reach + 1] * side
+        cv2.fillPoly(mask, [jaw.astype(np.int32)], 255)
+    if rng.random() < 0.5:
+        cover = random_background(background, side, rng)
+    else:
+        colour = np.clip(rng.normal(150, 60) + rng.normal(0, 25, 3), 0, 255)
+        cover = np.full_like(crop, colour.astype(np.uint8))
+    return np.where(mask[..., None] > 0, cover, crop)

@@ -1,0 +1,79 @@
+"""The landmark regressor: a small inverted-residual network with a two-scale regression head."""
+
+import torch
+from torch import Tensor, nn
+
+INPUT_SIDE = 128
+
+
+def _conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1):
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+    )
+
+
+class FusedBlock(nn.Module):
+    """A plain 3×3 convolution with a residual: early on it is faster than a separable one."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(_conv(inputs, outputs, 3, stride), nn.ReLU(inplace=True))
+        self.residual = inputs == outputs and stride == 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x) if self.residual else self.body(x)
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter depthwise, project (MobileNetV2, Sandler et al. 2018)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        self.body = nn.Sequential(
+            _conv(inputs, hidden),
+            nn.ReLU(inplace=True),
+            _conv(hidden, hidden, 3, stride, groups=hidden),
+            nn.ReLU(inplace=True),
+            _conv(hidden, outputs),
+        )
+        self.residual = inputs == outputs and stride == 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x) if self.residual else self.body(x)
+
+
+def _stage(block, inputs: int, outputs: int, repeats: int, **options) -> nn.Sequential:
+    blocks = [block(inputs, outputs, stride=2, **options)]
+    blocks += [block(outputs, outputs, stride=1, **options) for _ in range(repeats - 1)]
+    return nn.Sequential(*blocks)
+
+
+class LandmarkNetwork(nn.Module):
+    """Crops (B, 3, 128, 128), 0 to 255 → landmarks (B, P, 2) and presence logits (B,).
+
+    Landmarks are in units of the crop's side, 0 at the left or upper edge and 1 at the other.
+    """
+
+    def __init__(self, mean_shape: Tensor) -> None:
+        super().__init__()
+        points = len(mean_shape)
+        self.stem = nn.Sequential(_conv(3, 16, 3, 2), nn.ReLU(inplace=True))
+        self.stage4 = _stage(FusedBlock, 16, 24, 2)
+        self.stage8 = _stage(InvertedResidual, 24, 48, 3, expansion=3)
+        self.stage16 = _stage(InvertedResidual, 48, 96, 4, expansion=3)
+        self.stage32 = _stage(InvertedResidual, 96, 128, 2, expansion=3)
+        self.fine = nn.Sequential(_conv(96, 24), nn.ReLU(inplace=True), nn.Flatten())
+        self.coarse = nn.Sequential(_conv(128, 64), nn.ReLU(inplace=True), nn.Flatten())
+        self.shape = nn.Sequential(nn.Linear(24 * 64 + 64 * 16, 192), nn.Linear(192, points * 2))
+        self.presence = nn.Linear(128, 1)
+        self.register_buffer("mean_shape", mean_shape)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        x = (crops - 127.5) / 64.0
+        fine = self.stage16(self.stage8(self.stage4(self.stem(x))))
+        coarse = self.stage32(fine)
+        offsets = self.shape(torch.cat([self.fine(fine), self.coarse(coarse)], dim=1))
+        landmarks = self.mean_shape + 0.1 * offsets.unflatten(1, (-1, 2))
+        return landmarks, self.presence(coarse.mean(dim=(2, 3))).squeeze(1)

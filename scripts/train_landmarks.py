@@ -1,0 +1,252 @@
+"""Train the landmark regressor: ``python scripts/train_landmarks.py --data DIR --out DIR``.
+
+Needs the extra ``train``. Every epoch leaves a checkpoint in --out that --resume continues from,
+a line in ``log.jsonl`` and the curves as ``curves.png``.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+import torch
+from augmentation import (
+    CropGeometry,
+    crop_face,
+    random_background,
+    random_damage,
+    random_face_crop,
+    random_far_crop,
+)
+from landmark_data import DENSE, Faces, interocular, load_backgrounds, load_faces
+from landmark_network import INPUT_SIDE, LandmarkNetwork
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from faceshape.contract import GROUPS, resample
+
+CROP = CropGeometry(side=INPUT_SIDE, margin=1.3)
+NON_FACES = 0.125  # share of a batch
+BATCH = 64
+SEED = 90
+
+
+class TrainingCrops(Dataset):
+    """Crops by a running number that goes on over the epochs: sample i is always the same."""
+
+    def __init__(self, faces: Faces, backgrounds: list[np.ndarray], epochs: int) -> None:
+        self.faces, self.backgrounds = faces, backgrounds
+        self.mirror = DENSE.mirror()
+        self.profile = list(DENSE.indices("profile_left") + DENSE.indices("profile_right")[1:])
+        points = resample(faces.dense, DENSE)
+        across = points[:, GROUPS["RightEye"].start] - points[:, GROUPS["LeftEye"].start]
+        self.roll = np.degrees(np.arctan2(across[:, 1], across[:, 0]))
+        usable = np.flatnonzero((faces.weight > 0) & ~faces.validation)
+        # Turned heads are rare: the further a head is turned, the more often it is drawn.
+        share = 1 + 3 * np.clip(apparent_yaw(points)[usable] / 0.3 - 0.3, 0, 1)
+        self.per_epoch = len(usable) // BATCH * BATCH
+        rng = np.random.default_rng(SEED)
+        self.order = np.concatenate(
+            [
+                rng.choice(usable, self.per_epoch, p=share / share.sum())
+                for _ in range(epochs)
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray, np.float32, np.float32]:
+        rng = np.random.default_rng((SEED, number))
+        face = self.order[number]
+        picture, points = self.faces.pictures[face], self.faces.dense[face]
+        background = self.backgrounds[rng.integers(len(self.backgrounds))]
+        if rng.random() < NON_FACES:
+            if rng.random() < 0.5:
+                crop = random_background(background, CROP.side, rng)
+            else:
+                crop = random_far_crop(picture, points, CROP, background, rng)
+            crop = random_damage(crop, np.full((3, 2), 0.5), background, rng)
+            return crop, np.zeros_like(points), np.float32(0), np.float32(0)
+        crop, points = random_face_crop(picture, points, self.roll[face], CROP, background, rng)
+        if rng.random() < 0.5:
+            crop = np.ascontiguousarray(crop[:, ::-1])
+            points = (points * [-1, 1] + [1, 0])[self.mirror].astype(np.float32)
+        crop = random_damage(crop, points[self.profile], background, rng)
+        return crop, points, self.faces.weight[face], np.float32(1)
+
+
+def apparent_yaw(points: np.ndarray) -> np.ndarray:
+    """Return how far the nose's tip is off the middle of the eyes (N,), in their distance."""
+    left, right = points[:, GROUPS["LeftEye"].start], points[:, GROUPS["RightEye"].start]
+    across = right - left
+    tip = points[:, GROUPS["Nose"].start] - (left + right) / 2
+    return np.abs((tip * across).sum(axis=1)) / np.maximum((across**2).sum(axis=1), 1)
+
+
+@dataclass
+class Validation:
+    """The faces of the identities that are never trained on, as exact upright crops."""
+
+    crops: Tensor
+    points: np.ndarray  # (N, 90, 2) in units of the crop's side
+
+    @classmethod
+    def of(cls, faces: Faces) -> "Validation":
+        chosen = np.flatnonzero(faces.validation & (faces.weight > 0))
+        pairs = [crop_face(faces.pictures[i], faces.dense[i], 0.0, CROP) for i in chosen]
+        crops = torch.from_numpy(np.stack([crop for crop, _ in pairs]))
+        return cls(crops, resample(np.stack([points for _, points in pairs]), DENSE))
+
+    def errors(self, network: nn.Module, device: torch.device) -> dict[str, float]:
+        """Return the mean error by group and over all, in % of the inter-ocular distance."""
+        network.eval()
+        with torch.inference_mode():
+            dense = [
+                network(prepared(batch, device))[0].float().cpu() for batch in self.crops.split(256)
+            ]
+        found = resample(torch.cat(dense).numpy(), DENSE)
+        distance = np.linalg.norm(found - self.points, axis=2) / interocular(self.points)[:, None]
+        by_group = {name: 100 * float(distance[:, rows].mean()) for name, rows in GROUPS.items()}
+        return {"nme": 100 * float(distance.mean())} | by_group
+
+
+def prepared(crops: Tensor, device: torch.device) -> Tensor:
+    """Bring uint8 crops (B, S, S, 3) to the device as float (B, 3, S, S)."""
+    return crops.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
+
+
+def point_weights() -> Tensor:
+    """Return the weight (P, 1) of each point in the loss: eyes and pupils count more."""
+    weights = torch.ones(DENSE.points, 1)
+    for curve in DENSE.curves:
+        if "eye" in curve:
+            weights[list(DENSE.indices(curve))] = 1.5
+        if "pupil" in curve:
+            weights[list(DENSE.indices(curve))] = 4.0
+    return weights / weights.mean()
+
+
+def wing(error: Tensor, width: float = 0.04, curvature: float = 0.004) -> Tensor:
+    """Wing loss (Feng et al. 2018) of errors in units of the crop's side."""
+    near = width * torch.log1p(error / curvature)
+    offset = width - width * np.log1p(width / curvature)
+    return torch.where(error < width, near, error + offset) / width
+
+
+def make_average(network: nn.Module) -> torch.optim.swa_utils.AveragedModel:
+    """Return the exponential moving average of the weights, batch statistics included."""
+
+    def blend(average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+        keep = min(0.999, (1 + float(updates)) / (10 + float(updates)))
+        return average + (1 - keep) * (current - average) if average.is_floating_point() else current
+
+    return torch.optim.swa_utils.AveragedModel(network, avg_fn=blend, use_buffers=True)
+
+
+def draw_curves(log: Path, picture: Path) -> None:
+    """Draw loss and validation error over the epochs."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
+    left.plot([line["epoch"] for line in lines], [line["loss"] for line in lines])
+    left.set(xlabel="epoch", ylabel="training loss")
+    scored = [line for line in lines if "nme" in line]
+    for name in ("nme", *GROUPS):
+        right.plot([x["epoch"] for x in scored], [x[name] for x in scored], label=name)
+    right.set(xlabel="epoch", ylabel="% of the inter-ocular distance", ylim=(1, 8))
+    right.legend(fontsize=7)
+    figure.savefig(picture, dpi=90, bbox_inches="tight")
+    pyplot.close(figure)
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="has faces/, scenes/")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/landmarks"))
+@click.option("--epochs", default=40, show_default=True)
+@click.option("--rate", default=3e-3, show_default=True, help="peak learning rate")
+@click.option("--workers", default=1, show_default=True, help="processes that make crops")
+@click.option("--resume", is_flag=True, help="continue from the checkpoint in --out")
+def main(data: Path, out: Path, epochs: int, rate: float, workers: int, resume: bool) -> None:
+    """Train the landmark regressor and leave its averaged weights in OUT/landmarks.pt."""
+    torch.manual_seed(SEED)
+    cv2.setNumThreads(0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    out.mkdir(parents=True, exist_ok=True)
+    faces = load_faces(data / "faces")
+    training = TrainingCrops(faces, load_backgrounds(data / "scenes"), epochs)
+    validation = Validation.of(faces)
+    click.echo(f"{training.per_epoch} faces an epoch, {len(validation.crops)} for validation")
+
+    mean_shape = torch.from_numpy(mean_face(faces))
+    network = LandmarkNetwork(mean_shape).to(device, memory_format=torch.channels_last)
+    average = make_average(network)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
+    steps = len(training) // BATCH
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rate, steps, pct_start=0.06, div_factor=20, final_div_factor=500
+    )
+    parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
+    checkpoint, first = out / "checkpoint.pt", 0
+    if resume:
+        state = torch.load(checkpoint, weights_only=True, map_location=device)
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        first = state["epoch"]
+    else:
+        (out / "log.jsonl").unlink(missing_ok=True)
+
+    numbers = range(first * training.per_epoch, len(training))
+    batches = iter(
+        DataLoader(training, BATCH, sampler=numbers, num_workers=workers, prefetch_factor=4)
+    )
+    weights = point_weights().to(device)
+    for epoch in range(first + 1, epochs + 1):
+        started, losses = time.monotonic(), []
+        network.train()
+        for _ in range(training.per_epoch // BATCH):
+            crops, points, trust, present = (part.to(device) for part in next(batches))
+            landmarks, logits = network(prepared(crops, device))
+            error = wing((landmarks - points).abs()).mul(weights).mean(dim=(1, 2))
+            landmark_loss = (error * trust).sum() / len(crops)
+            presence_loss = nn.functional.binary_cross_entropy_with_logits(logits, present)
+            optimizer.zero_grad(set_to_none=True)
+            (landmark_loss + 0.3 * presence_loss).backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimizer.step()
+            schedule.step()
+            average.update_parameters(network)
+            losses.append((landmark_loss.item(), presence_loss.item()))
+        line = {
+            "epoch": epoch,
+            "loss": round(float(np.mean(losses, axis=0)[0]), 5),
+            "presence_loss": round(float(np.mean(losses, axis=0)[1]), 5),
+            "seconds": round(time.monotonic() - started),
+        }
+        line |= {k: round(v, 3) for k, v in validation.errors(average.module, device).items()}
+        with (out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        click.echo(json.dumps(line))
+        state = {name: part.state_dict() for name, part in parts.items()} | {"epoch": epoch}
+        torch.save(state, checkpoint.with_suffix(".tmp"))
+        checkpoint.with_suffix(".tmp").replace(checkpoint)
+        draw_curves(out / "log.jsonl", out / "curves.png")
+    torch.save(average.module.state_dict(), out / "landmarks.pt")
+
+
+def mean_face(faces: Faces) -> np.ndarray:
+    """Return the mean of the training faces (P, 2) in their exact upright crops."""
+    chosen = np.flatnonzero((faces.weight > 0) & ~faces.validation)[::8]
+    crops = [crop_face(faces.pictures[i], faces.dense[i], 0.0, CROP)[1] for i in chosen]
+    return np.mean(crops, axis=0).astype(np.float32)
+
+
+if __name__ == "__main__":
+    main()
