@@ -6,10 +6,10 @@ outputs: a group consists of *runs* between anatomical anchors, and within a run
 uniform in arc length.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,7 +35,10 @@ _COUNTS = {
 _ENDS = np.cumsum(list(_COUNTS.values())).tolist()
 
 GROUPS: Mapping[str, slice] = MappingProxyType(
-    {name: slice(end - count, end) for (name, count), end in zip(_COUNTS.items(), _ENDS, strict=True)}
+    {
+        name: slice(end - count, end)
+        for (name, count), end in zip(_COUNTS.items(), _ENDS, strict=True)
+    }
 )
 """Group name → its rows in a (90, 2) array of points, in the order of the API document."""
 
@@ -95,7 +98,7 @@ _NOSE_MIRROR = [0, 1, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]
 
 def _mirror_permutation() -> NDArray[np.intp]:
     rows = np.arange(POINT_COUNT)
-    mirrored = rows.copy()
+    mirrored: NDArray[np.intp] = rows.copy()
     mirrored[GROUPS["FaceProfile"]] = rows[GROUPS["FaceProfile"]][::-1]
     for left, right in (
         ("LeftEye", "RightEye"),
@@ -200,7 +203,7 @@ def _plan(topology: Topology, runs: tuple[Run, ...]) -> _Plan:
     curves: list[list[int]] = []
     samples: list[tuple[int, float, int]] = []
     for run in runs:
-        rows = []
+        rows: list[int] = []
         for control in topology.curves[run.curve]:
             if len(control) == 1:
                 rows.extend(control)
@@ -235,10 +238,15 @@ def _plan(topology: Topology, runs: tuple[Run, ...]) -> _Plan:
     )
 
 
-def _padded(values, length: int, padding=None) -> list:
+_Number = TypeVar("_Number", int, float)
+
+
+def _padded(
+    values: Iterable[_Number], length: int, padding: _Number | None = None
+) -> list[_Number]:
     # Rows are padded with one of their own, so that a NaN elsewhere cannot get in by 0 · NaN.
-    values = list(values)
-    return values + [values[0] if padding is None else padding] * (length - len(values))
+    row = list(values)
+    return row + [row[0] if padding is None else padding] * (length - len(row))
 
 
 def _spline_basis(controls: int, width: int) -> NDArray[np.float64]:
@@ -246,7 +254,7 @@ def _spline_basis(controls: int, width: int) -> NDArray[np.float64]:
     from scipy.interpolate import CubicSpline  # costs a tenth of a second: only when needed
 
     parameters = np.linspace(0, controls - 1, _INTERVALS + 1)
-    basis = np.zeros((_INTERVALS + 1, width))
+    basis: NDArray[np.float64] = np.zeros((_INTERVALS + 1, width))
     if controls == 1:
         basis[:, 0] = 1
     else:
@@ -263,7 +271,8 @@ def _sample_block(dense: NDArray[np.float32], plan: _Plan, count: int) -> NDArra
     points[plan.anchor_targets] = rows[plan.anchor_rows]
     if len(plan.sample_targets):
         points[plan.sample_targets] = _sample_curves(rows, plan)
-    return points.transpose(2, 0, 1)
+    faces_first: NDArray[np.float32] = points.transpose(2, 0, 1)
+    return faces_first
 
 
 def _sample_curves(rows: NDArray[np.float32], plan: _Plan) -> NDArray[np.float32]:
@@ -287,4 +296,5 @@ def _sample_curves(rows: NDArray[np.float32], plan: _Plan) -> NDArray[np.float32
     part = np.divide(wanted - before, length, out=np.zeros_like(length), where=length > 0)
     start = nodes[curve, interval, :, face].transpose(0, 2, 1)
     end = nodes[curve, interval + 1, :, face].transpose(0, 2, 1)
-    return start + (end - start) * part[:, None]
+    samples: NDArray[np.float32] = start + (end - start) * part[:, None]
+    return samples

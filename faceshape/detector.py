@@ -1,10 +1,11 @@
 """The detector stage: where in a picture are faces, and how far are they turned?"""
 
 import threading
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from faceshape.geometry import non_maximum_suppression, turn_boxes, wrap_degrees
 from faceshape.image import RGBImage
@@ -48,27 +49,26 @@ class DlibDetector:
         """Return the upright faces of a picture; see `Detector`."""
         scale = min(self._WORKING_SIDE / max(image.shape[:2]), self._LARGEST_ENLARGEMENT)
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        if scale != 1:
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=way)
-        found, scores, _ = self._hog().run(image, 0, self._threshold)
+        working = cv2.resize(image, None, fx=scale, fy=scale, interpolation=way)
+        found, scores, _ = self._hog().run(working, 0, self._threshold)
         if not len(found):
             return Detections.none()
         corners = np.array([(r.left(), r.top(), r.right() + 1, r.bottom() + 1) for r in found])
         boxes = self._landmark_extent(corners / scale)
-        return Detections(boxes, scores, np.zeros(len(boxes)))
+        return Detections(boxes, np.array(scores, np.float32), np.zeros(len(boxes), np.float32))
 
-    def _hog(self):  # type: ignore[no-untyped-def] # dlib has no types
+    def _hog(self) -> Any:  # dlib has no types
         if not hasattr(self._local, "hog"):
             import dlib
 
             self._local.hog = dlib.get_frontal_face_detector()
         return self._local.hog
 
-    def _landmark_extent(self, squares: np.ndarray) -> np.ndarray:
+    def _landmark_extent(self, squares: NDArray[np.float64]) -> NDArray[np.float32]:
         side = squares[:, 2:] - squares[:, :2]
         centre = (squares[:, :2] + squares[:, 2:]) / 2 + side * self._SHIFT
         half = side * self._EXTENT / 2
-        return np.concatenate([centre - half, centre + half], axis=1)
+        return np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
 
 
 class RotationSearch:
@@ -100,4 +100,5 @@ class RotationSearch:
         found = self._detector.detect(np.ascontiguousarray(np.rot90(image, turns)))
         boxes = turn_boxes(found.boxes, turns, image.shape[:2])
         # Turning the picture anticlockwise makes those upright that were turned clockwise.
-        return Detections(boxes, found.scores, wrap_degrees(found.roll + 90.0 * turns))
+        roll = wrap_degrees(found.roll + 90.0 * turns).astype(np.float32)
+        return Detections(boxes, found.scores, roll)

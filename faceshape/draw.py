@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshape.contract import GROUPS
 from faceshape.image import RGBImage
 from faceshape.types import FaceShape
 
@@ -43,7 +42,7 @@ def overlay(image: RGBImage, faces: Iterable[FaceShape]) -> RGBImage:
 
     Lines and points grow with the face.
     """
-    canvas = image.copy()
+    canvas: RGBImage = image.copy()
     for face in faces:
         size = float(np.ptp(face.points, axis=0).max())
         thickness = max(1, round(size / 250))
@@ -61,4 +60,5 @@ def overlay(image: RGBImage, faces: Iterable[FaceShape]) -> RGBImage:
 
 def _fixed_point(points: NDArray[np.float32]) -> NDArray[np.int32]:
     """Return points (K, 2) as OpenCV draws them: pixel centres at whole numbers."""
-    return np.round((points - 0.5) * 2**_SHIFT).astype(np.int32)
+    fixed: NDArray[np.int32] = np.round((points - 0.5) * 2**_SHIFT).astype(np.int32)
+    return fixed

@@ -106,7 +106,8 @@ DOCUMENT_CODES: Mapping[str, Message] = MappingProxyType(
         ),
         "InvalidParameterValue.GroupExDescriptionsNameIllegal": Message(
             "人员库自定义描述字段名称包含非法字符。人员库自定义描述字段名称只支持中英文、-、_、数字。",
-            "The name of a custom description has illegal characters: only Chinese, English, -, _ and digits are allowed.",
+            "The name of a custom description has illegal characters: only Chinese, "
+            "English, -, _ and digits are allowed.",
         ),
         "InvalidParameterValue.GroupExDescriptionsNameTooLong": Message(
             "人员库自定义描述字段名称长度超出限制。",
@@ -142,7 +143,8 @@ DOCUMENT_CODES: Mapping[str, Message] = MappingProxyType(
         ),
         "InvalidParameterValue.GroupNameIllegal": Message(
             "人员库名称包含非法字符。人员库名称只支持中英文、-、_、数字。",
-            "The group name has illegal characters: only Chinese, English, -, _ and digits are allowed.",
+            "The group name has illegal characters: only Chinese, English, -, _ and "
+            "digits are allowed.",
         ),
         "InvalidParameterValue.GroupNameTooLong": Message(
             "人员库名称超出长度限制。",
@@ -158,7 +160,8 @@ DOCUMENT_CODES: Mapping[str, Message] = MappingProxyType(
         ),
         "InvalidParameterValue.GroupTagIllegal": Message(
             "人员库备注包含非法字符。人员库备注只支持中英文、-、_、数字。",
-            "The group tag has illegal characters: only Chinese, English, -, _ and digits are allowed.",
+            "The group tag has illegal characters: only Chinese, English, -, _ and "
+            "digits are allowed.",
         ),
         "InvalidParameterValue.GroupTagTooLong": Message(
             "人员库备注超出长度限制。",
@@ -191,7 +194,8 @@ DOCUMENT_CODES: Mapping[str, Message] = MappingProxyType(
         ),
         "InvalidParameterValue.PersonExDescriptionsNameIllegal": Message(
             "人员自定义描述字段名称包含非法字符。人员自定义描述字段名称只支持中英文、-、_、数字。",
-            "The name of a person's custom description has illegal characters: only Chinese, English, -, _ and digits are allowed.",
+            "The name of a person's custom description has illegal characters: only "
+            "Chinese, English, -, _ and digits are allowed.",
         ),
         "InvalidParameterValue.PersonExDescriptionsNameTooLong": Message(
             "人员自定义描述字段名称长度超出限制。",
@@ -227,7 +231,8 @@ DOCUMENT_CODES: Mapping[str, Message] = MappingProxyType(
         ),
         "InvalidParameterValue.PersonNameIllegal": Message(
             "人员名称包含非法字符。人员名称只支持中英文、-、_、数字。",
-            "The person's name has illegal characters: only Chinese, English, -, _ and digits are allowed.",
+            "The person's name has illegal characters: only Chinese, English, -, _ and "
+            "digits are allowed.",
         ),
         "InvalidParameterValue.PersonNameTooLong": Message(
             "人员名称超出长度限制。",

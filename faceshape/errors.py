@@ -21,6 +21,7 @@ __all__ = [
     "ShapeError",
     "TopologyError",
     "UrlError",
+    "UrlsDisabledError",
 ]
 
 
@@ -126,6 +127,20 @@ class DownloadError(ImageError):
     """A picture could not be downloaded."""
 
     code = "FailedOperation.ImageDownloadError"
+
+
+class UrlsDisabledError(DownloadError):
+    """Pictures are not downloaded here: the caller did not allow it."""
+
+    @property
+    def chinese(self) -> str:
+        """The document's message and the reason."""
+        return super().chinese + "本服务未开启Url下载,请使用Image。"
+
+    @property
+    def english(self) -> str:
+        """The document's message and the reason, translated."""
+        return super().english + " Downloads are switched off here: send Image instead of Url."
 
 
 class NoFaceError(FaceShapeError):

@@ -26,7 +26,8 @@ def box_area(boxes: ArrayLike) -> NDArray[np.float64]:
     """Return the areas (N,) of boxes (N, 4) x0 y0 x1 y1; an inverted box has none."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    return sides[:, 0] * sides[:, 1]
+    areas: NDArray[np.float64] = sides[:, 0] * sides[:, 1]
+    return areas
 
 
 def box_iou(boxes: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
@@ -66,7 +67,8 @@ def enclosing_boxes(points: ArrayLike) -> NDArray[np.float32]:
 
 def wrap_degrees(angles: ArrayLike) -> NDArray[np.float64]:
     """Return the same angles in [−180, 180)."""
-    return (np.asarray(angles, np.float64) + 180.0) % 360.0 - 180.0
+    wrapped: NDArray[np.float64] = (np.asarray(angles, np.float64) + 180.0) % 360.0 - 180.0
+    return wrapped
 
 
 def crop_transforms(

@@ -169,7 +169,8 @@ def _from_bytes(data: bytes, limits: ImageLimits) -> RGBImage:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
             is_jpeg = picture.format in ("JPEG", "MPO")
             long_side = limits.long_side_jpeg if is_jpeg else limits.long_side_other
-            _check_resolution(*picture.size, long_side, limits)
+            width, height = picture.size
+            _check_resolution(width, height, long_side, limits)
             pixels = _to_rgb(picture)
             # Read after the pixels: a PNG may carry its EXIF block behind them.
             orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)
@@ -220,7 +221,7 @@ def _over_white(rgba: NDArray[np.uint8]) -> RGBImage:
 
 def _upright(pixels: RGBImage, orientation: object) -> RGBImage:
     """Undo what the EXIF orientation (1 to 8) says was done; other values mean nothing."""
-    turns = {3: 2, 4: 2, 5: 3, 6: 3, 7: 1, 8: 1}.get(orientation, 0)  # type: ignore[call-overload]
+    turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)  # type: ignore[call-overload]
     if orientation in (2, 4, 5, 7):
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(np.rot90(pixels, turns))

@@ -66,17 +66,14 @@ class Landmarker:
         """
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
         if not len(boxes):
-            dense, presence = np.empty((0, self.topology.points, 2), np.float32), np.empty(0)
-            points, angles = resample(dense, self.topology), np.empty(0)
-        else:
-            dense, presence = self._regress(image, self._transforms(boxes, roll))
-            angles = eye_line_roll(resample(dense, self.topology))
-            dense, _ = self._regress(image, self._aligned_transforms(dense, angles))
-            points = resample(dense, self.topology)
-            angles = eye_line_roll(points)
-        return DenseLandmarks(
-            dense, points, presence.astype(np.float32), angles.astype(np.float32)
-        )
+            nobody, nothing = np.empty((0, self.topology.points, 2), np.float32), np.empty(0)
+            points = resample(nobody, self.topology)
+            return DenseLandmarks(nobody, points, nothing.astype("f4"), nothing.astype("f4"))
+        first, presence = self._regress(image, self._transforms(boxes, roll))
+        first_roll = eye_line_roll(resample(first, self.topology))
+        dense, _ = self._regress(image, self._aligned_transforms(first, first_roll))
+        points = resample(dense, self.topology)
+        return DenseLandmarks(dense, points, presence, eye_line_roll(points).astype(np.float32))
 
     def _transforms(self, boxes: NDArray[np.float32], roll: ArrayLike) -> NDArray[np.float64]:
         return crop_transforms(boxes, roll, self._side, self._margin)
@@ -99,8 +96,7 @@ class Landmarker:
         """Return dense landmarks (N, P, 2) in the picture and presence (N,)."""
         crops = np.stack([warp_crop(image, each, self._side) for each in transforms])
         outputs = [
-            self._model.run(crops[start : start + _BATCH])
-            for start in range(0, len(crops), _BATCH)
+            self._model.run(crops[start : start + _BATCH]) for start in range(0, len(crops), _BATCH)
         ]
         in_crop = np.concatenate([landmarks for landmarks, _ in outputs]) * self._side
         dense = apply_transforms(invert_transforms(transforms), in_crop).astype(np.float32)
@@ -110,7 +106,8 @@ class Landmarker:
 def eye_line_roll(points: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the angle (N,) in degrees of the line between the outer eye corners, clockwise."""
     line = points[:, GROUPS["RightEye"].start] - points[:, GROUPS["LeftEye"].start]
-    return np.degrees(np.arctan2(line[:, 1], line[:, 0]))
+    angles: NDArray[np.float64] = np.degrees(np.arctan2(line[:, 1], line[:, 0]))
+    return angles
 
 
 def warp_crop(
@@ -144,23 +141,20 @@ def _reduced(
     image: RGBImage, transform: NDArray[np.float64], side: int
 ) -> tuple[RGBImage, NDArray[np.float64]]:
     """Halve the part of a picture that a crop needs until sampling it no longer aliases."""
-    halvings = int(np.floor(-np.log2(np.hypot(*transform[0, :2]))))
+    height, width = image.shape[:2]
+    # No side may vanish, however large the crop is that somebody asks for.
+    halvings = min(-np.log2(np.hypot(*transform[0, :2])), np.log2(min(height, width)))
     if halvings < 1:
         return image, transform
-    corners = np.array([[[0, 0], [side, 0], [0, side], [side, side]]], float)
-    x0, y0, x1, y1 = enclosing_boxes(apply_transforms(invert_transforms(transform[None]), corners))[
-        0
-    ]
-    step = 2**halvings
-    height, width = image.shape[:2]
-    left, top = (int(np.clip(low // step * step, 0, size)) for low, size in ((x0, width), (y0, height)))
-    right, bottom = (
-        int(np.clip(-(-high // step) * step, 0, size)) for high, size in ((x1, width), (y1, height))
-    )
+    step = 2 ** int(halvings)
+    corners = np.array([[[0, 0], [side, 0], [0, side], [side, side]]])
+    box = enclosing_boxes(apply_transforms(invert_transforms(transform[None]), corners))[0]
+    outwards = np.array([np.floor(box[:2] / step), np.ceil(box[2:] / step)]) * step
+    (left, top), (right, bottom) = np.clip(outwards, 0, [width, height]).astype(int).tolist()
     part = image[top:bottom, left:right]
-    if not part.size:
+    if min(part.shape[:2]) < step:  # hardly touches the picture: there is nothing to see
         return image, transform
-    shift = transform[:, :2] @ [left, top]
-    moved = np.column_stack([transform[:, :2], transform[:, 2] + shift])
     small = cv2.resize(part, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
-    return small, moved * [[step, step, 1], [step, step, 1]]
+    linear = transform[:, :2]
+    offset = transform[:, 2] + linear @ [left, top]
+    return small.astype(np.uint8, copy=False), np.column_stack([linear * step, offset])

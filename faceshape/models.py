@@ -111,7 +111,7 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 - its exception classes have no common base
+        except Exception as error:  # its exception classes have no common base
             raise ModelError(f"onnxruntime cannot open {entry.path}: {error}") from error
         self._input = self._session.get_inputs()[0].name
         self.entry = entry
@@ -124,6 +124,6 @@ class OnnxModel:
         """
         try:
             outputs: list[NDArray[np.float32]] = self._session.run(None, {self._input: batch})
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # see above
             raise ModelError(f"{self.entry.name} failed on {batch.shape}: {error}") from error
         return outputs

@@ -25,7 +25,11 @@ class CropGeometry:
 
 
 def crop_face(
-    picture: Picture, points: NDArray, roll: float, crop: CropGeometry, border: Picture | None = None
+    picture: Picture,
+    points: NDArray,
+    roll: float,
+    crop: CropGeometry,
+    border: Picture | None = None,
 ) -> tuple[Picture, NDArray[np.float32]]:
     """Cut the crop that the engine cuts when it is given the exact box and `roll`.
 
@@ -88,7 +92,9 @@ def random_far_crop(
     else:
         box = box + np.tile(rng.normal(0, 0.6, 2) * side, 2)
         factor = rng.uniform(2.6, 4.5)
-    transform = crop_transforms(box[None], [rng.uniform(-180, 180)], crop.side, crop.margin * factor)
+    transform = crop_transforms(
+        box[None], [rng.uniform(-180, 180)], crop.side, crop.margin * factor
+    )
     return warp_crop(picture, transform[0], crop.side, _random_border(background, crop.side, rng))
 
 

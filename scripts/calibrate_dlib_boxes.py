@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import dlib
 import numpy as np
-from landmark_data import load_faces
 
 from faceshape.geometry import box_iou, enclosing_boxes
+from landmark_data import load_faces
 
 
 @click.command()

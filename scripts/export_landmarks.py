@@ -13,9 +13,10 @@ import click
 import numpy as np
 import onnxruntime
 import torch
+from torch import Tensor, nn
+
 from landmark_data import DENSE, load_faces
 from landmark_network import INPUT_SIDE, LandmarkNetwork
-from torch import Tensor, nn
 from train_landmarks import CROP, Validation, prepared
 
 MODELS = Path(__file__).resolve().parent.parent / "models"

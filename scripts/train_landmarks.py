@@ -13,6 +13,9 @@ import click
 import cv2
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
 from augmentation import (
     CropGeometry,
     crop_face,
@@ -21,12 +24,9 @@ from augmentation import (
     random_face_crop,
     random_far_crop,
 )
+from faceshape.contract import GROUPS, resample
 from landmark_data import DENSE, Faces, interocular, load_backgrounds, load_faces
 from landmark_network import INPUT_SIDE, LandmarkNetwork
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
-
-from faceshape.contract import GROUPS, resample
 
 CROP = CropGeometry(side=INPUT_SIDE, margin=1.3)
 NON_FACES = 0.125  # share of a batch
@@ -50,10 +50,7 @@ class TrainingCrops(Dataset):
         self.per_epoch = len(usable) // BATCH * BATCH
         rng = np.random.default_rng(SEED)
         self.order = np.concatenate(
-            [
-                rng.choice(usable, self.per_epoch, p=share / share.sum())
-                for _ in range(epochs)
-            ]
+            [rng.choice(usable, self.per_epoch, p=share / share.sum()) for _ in range(epochs)]
         )
 
     def __len__(self) -> int:
@@ -142,7 +139,9 @@ def make_average(network: nn.Module) -> torch.optim.swa_utils.AveragedModel:
 
     def blend(average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
         keep = min(0.999, (1 + float(updates)) / (10 + float(updates)))
-        return average + (1 - keep) * (current - average) if average.is_floating_point() else current
+        return (
+            average + (1 - keep) * (current - average) if average.is_floating_point() else current
+        )
 
     return torch.optim.swa_utils.AveragedModel(network, avg_fn=blend, use_buffers=True)
 

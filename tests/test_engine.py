@@ -1,0 +1,124 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+
+from faceshape import FaceShapeEngine, Mode
+from faceshape.errors import ImageDecodeError, ParameterError
+from faceshape.geometry import box_area
+
+
+def interocular(points: np.ndarray) -> float:
+    return float(np.linalg.norm(points[29] - points[21]))
+
+
+def collage(portrait: np.ndarray, sides: list[int]) -> np.ndarray:
+    """The same face in several sizes, side by side."""
+    canvas = np.full((max(sides), sum(sides), 3), 128, np.uint8)
+    left = 0
+    for side in sides:
+        canvas[:side, left : left + side] = cv2.resize(portrait, (side, side))
+        left += side
+    return canvas
+
+
+def test_landmarks_lie_where_a_person_sees_them(engine, astronaut):
+    """Places read off the enlarged photo by eye, to a pixel or two."""
+    [face] = engine.analyze(astronaut, Mode.LARGEST)
+    seen = {
+        "LeftPupil": (0, (203.7, 100.5)),
+        "RightPupil": (0, (248.5, 104.2)),
+        "Nose": (0, (224.5, 127.5)),
+        "FaceProfile": (10, (221.5, 173.0)),
+    }
+    for group, (member, place) in seen.items():
+        assert np.linalg.norm(face.group(group)[member] - place) < 4, group
+    left, right = face.group("Mouth")[[0, 6]]
+    assert np.linalg.norm(left - (201.5, 139.5)) < 4
+    assert np.linalg.norm(right - (246.0, 143.0)) < 4
+
+
+def test_pupils_are_inside_the_eyes_and_groups_in_order(face):
+    for side in ("Left", "Right"):
+        outline = face.group(f"{side}Eye")
+        pupil = tuple(map(float, face.group(f"{side}Pupil")[0]))
+        assert cv2.pointPolygonTest(outline, pupil, False) > 0
+        assert face.group(f"{side}EyeBrow")[:, 1].max() < outline[:, 1].mean()
+    assert (np.diff(face.group("FaceProfile")[:, 0]) > -1).all()
+    assert face.group("Nose")[0, 1] < face.group("Mouth")[:, 1].min()
+    assert abs(face.roll - 4.5) < 2
+    assert face.presence > 0.9
+
+
+def test_a_picture_without_faces_gives_an_empty_list(engine):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
+    for mode in Mode:
+        assert engine.analyze(noise, mode) == []
+        assert engine.analyze(noise, mode, rotate=True) == []
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_picture_gives_the_turned_answer(engine, portrait, face, turns):
+    turned = np.ascontiguousarray(np.rot90(portrait, turns))
+    [found] = engine.analyze(turned, Mode.LARGEST, rotate=True)
+    points = found.points
+    for _ in range(turns):  # turn them back, a quarter at a time
+        points = np.stack([256 - points[:, 1], points[:, 0]], axis=1)
+    off = np.linalg.norm(points - face.points, axis=1).max()
+    assert off < 0.03 * interocular(face.points)
+    assert abs((found.roll + 90 * turns - face.roll + 180) % 360 - 180) < 2
+
+
+def test_upright_answers_do_not_depend_on_the_search(engine, portrait, face):
+    [found] = engine.analyze(portrait, Mode.LARGEST, rotate=True)
+    np.testing.assert_array_equal(found.points, face.points)
+
+
+def test_all_faces_come_largest_first(engine, portrait):
+    picture = collage(portrait, [200, 320, 256])
+    faces = engine.analyze(picture)
+    areas = box_area([face.box for face in faces])
+    assert len(faces) == 3
+    assert (np.diff(areas) < 0).all()
+    [largest] = engine.analyze(picture, Mode.LARGEST)
+    np.testing.assert_allclose(largest.points, faces[0].points, atol=0.01)
+    assert 200 < largest.points[:, 0].mean() < 520
+
+
+def test_ten_faces_at_most(engine, portrait):
+    picture = np.vstack([collage(portrait, [256] * 4)] * 3)
+    faces = engine.analyze(picture)
+    assert len(faces) == 10
+    for face in faces:  # every one is the same face in another tile
+        assert interocular(face.points) == pytest.approx(interocular(faces[0].points), rel=0.03)
+
+
+def test_sources_agree(engine, portrait, face, tmp_path):
+    path = tmp_path / "portrait.png"
+    path.write_bytes(cv2.imencode(".png", portrait[:, :, ::-1])[1].tobytes())
+    for source in (path, path.read_bytes()):
+        [found] = engine.analyze(source, Mode.LARGEST)
+        np.testing.assert_array_equal(found.points, face.points)
+
+
+def test_bad_arguments(engine, portrait):
+    with pytest.raises(ParameterError, match="mode"):
+        engine.analyze(portrait, mode=2)
+    with pytest.raises(ParameterError, match="detector"):
+        FaceShapeEngine(detector="cascade")
+    with pytest.raises(ParameterError, match="threads"):
+        FaceShapeEngine(threads=0)
+    with pytest.raises(ImageDecodeError):
+        engine.analyze(b"GIF89a")
+
+
+def test_threads_share_an_engine(engine, portrait, face):
+    turned = np.ascontiguousarray(np.rot90(portrait))
+    jobs = [(portrait, False), (turned, True)] * 6
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda job: engine.analyze(job[0], Mode.LARGEST, job[1]), jobs))
+    for [found] in answers[::2]:
+        np.testing.assert_array_equal(found.points, face.points)
+    for [found] in answers[1::2]:
+        np.testing.assert_array_equal(found.points, answers[1][0].points)

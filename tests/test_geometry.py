@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from faceshape.geometry import (
+    apply_transforms,
+    box_area,
+    box_iou,
+    crop_transforms,
+    enclosing_boxes,
+    invert_transforms,
+    non_maximum_suppression,
+    pixel_matrix,
+    turn_boxes,
+    wrap_degrees,
+)
+
+coordinates = st.floats(-2000, 4000, allow_nan=False, width=32)
+sides = st.floats(8, 2000, width=32)
+
+
+@st.composite
+def boxes(draw):
+    x, y, width, height = draw(st.tuples(coordinates, coordinates, sides, sides))
+    return np.array([[x, y, x + width, y + height]])
+
+
+def test_nothing_gives_nothing():
+    empty = np.empty((0, 4))
+    assert box_area(empty).shape == (0,)
+    assert box_iou(empty, [[0, 0, 1, 1]]).shape == (0, 1)
+    assert non_maximum_suppression(empty, []).shape == (0,)
+    assert crop_transforms(empty, [], 128, 1.3).shape == (0, 2, 3)
+    assert turn_boxes(empty, 1, (4, 5)).shape == (0, 4)
+
+
+def test_area_and_overlap_by_hand():
+    assert box_area([[0, 0, 2, 3], [2, 2, 1, 5]]).tolist() == [6, 0]
+    found = box_iou([[0, 0, 2, 2]], [[1, 1, 3, 3], [0, 0, 2, 2], [5, 5, 6, 6], [0, 0, 0, 0]])
+    np.testing.assert_allclose(found, [[1 / 7, 1, 0, 0]])
+
+
+def test_suppression_keeps_the_best_of_each_cluster():
+    cluster = [[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60], [0, 1, 10, 11]]
+    assert non_maximum_suppression(cluster, [0.5, 0.9, 0.1, 0.7], 0.4).tolist() == [1, 2]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    arrays(float, (12, 4), elements=st.floats(0, 50)), arrays(float, 12, elements=st.floats(0, 1))
+)
+def test_what_is_kept_does_not_overlap_and_covers_the_rest(corners, scores):
+    candidates = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], axis=1)
+    keep = non_maximum_suppression(candidates, scores, 0.3)
+    among = box_iou(candidates[keep], candidates[keep]) - np.eye(len(keep))
+    assert (among[~np.eye(len(keep), dtype=bool)] <= 0.3).all()
+    gone = np.setdiff1d(np.arange(12), keep)
+    assert (box_iou(candidates[gone], candidates[keep]) > 0.3).any(axis=1).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(boxes(), st.floats(-360, 360))
+def test_crop_round_trip_is_exact(box, roll):
+    transform = crop_transforms(box, [roll], 128, 1.3)
+    points = np.random.default_rng(0).uniform(box[0, :2], box[0, 2:], (1, 90, 2))
+    back = apply_transforms(invert_transforms(transform), apply_transforms(transform, points))
+    np.testing.assert_allclose(back, points, atol=1e-3)
+
+
+@settings(max_examples=50, deadline=None)
+@given(boxes(), st.floats(-180, 180))
+def test_the_box_fills_its_share_of_the_crop_and_stands_upright(box, roll):
+    [transform] = crop_transforms(box, [roll], 128, 1.6)
+    centre = (box[:, :2] + box[:, 2:]) / 2
+    np.testing.assert_allclose(
+        apply_transforms(transform[None], centre[None])[0], [[64, 64]], atol=0.05
+    )
+    eye_line = np.array([np.cos(np.radians(roll)), np.sin(np.radians(roll))])
+    along = transform[:, :2] @ eye_line * (box[:, 2:] - box[:, :2]).max()
+    np.testing.assert_allclose(along, [128 / 1.6, 0], atol=1e-6)
+
+
+def test_enclosing_boxes_touch_the_outermost_points():
+    points = np.array([[[1, 5], [3, 2], [2, 9]]])
+    assert enclosing_boxes(points).tolist() == [[1, 2, 3, 9]]
+
+
+def test_a_whole_pixel_shift_is_the_same_for_opencv():
+    shift = np.array([[1.0, 0, 3], [0, 1, -2]])
+    np.testing.assert_array_equal(pixel_matrix(shift), shift)
+    # Doubling: the first pixel, [0, 1), becomes [0, 2), whose centre is pixel coordinate 0.5.
+    doubled = pixel_matrix(np.array([[2.0, 0, 0], [0, 2, 0]]))
+    np.testing.assert_array_equal(doubled @ [0, 0, 1], [0.5, 0.5])
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_turned_boxes_hold_the_same_pixels(turns):
+    picture = np.zeros((30, 40), int)
+    picture[5:11, 20:33] = 1
+    rows, columns = np.nonzero(np.rot90(picture, turns))
+    seen = [[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]]
+    assert turn_boxes(seen, turns, picture.shape).tolist() == [[20, 5, 33, 11]]
+
+
+def test_angles_are_wrapped():
+    assert wrap_degrees([180, 270, -190, 45]).tolist() == [-180, -90, 170, 45]

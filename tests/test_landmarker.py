@@ -1,0 +1,122 @@
+import cv2
+import numpy as np
+import pytest
+
+from faceshape.errors import ShapeError
+from faceshape.geometry import apply_transforms, crop_transforms, enclosing_boxes
+from faceshape.landmarker import eye_line_roll, warp_crop
+
+
+def interocular(points: np.ndarray) -> float:
+    return float(np.linalg.norm(points[29] - points[21]))
+
+
+@pytest.fixture(scope="module")
+def box(face) -> np.ndarray:
+    return enclosing_boxes(face.points[None])
+
+
+def test_no_boxes_give_no_landmarks(engine, portrait):
+    assert engine.landmarks(portrait, []).shape == (0, 90, 2)
+    assert engine.landmarks(portrait, np.empty((0, 4)), []).shape == (0, 90, 2)
+
+
+def test_given_boxes_agree_with_detected_ones(engine, portrait, face, box):
+    [points] = engine.landmarks(portrait, box)
+    assert np.linalg.norm(points - face.points, axis=1).mean() < 0.015 * interocular(face.points)
+
+
+def test_faces_of_a_batch_do_not_influence_each_other(engine, portrait, box):
+    shifts = np.random.default_rng(0).normal(0, 3, (20, 1)).astype(np.float32)
+    boxes = box + shifts
+    together = engine.landmarks(portrait, boxes)
+    for i in (0, 7, 15, 16, 19):
+        np.testing.assert_allclose(
+            engine.landmarks(portrait, boxes[i : i + 1])[0], together[i], atol=0.01
+        )
+
+
+def test_an_inexact_box_costs_little(engine, portrait, face, box):
+    rng = np.random.default_rng(1)
+    size = box[0, 2:] - box[0, :2]
+    boxes = box + np.tile(rng.normal(0, 0.06, (30, 2)), 2) * np.tile(size, 2)
+    points = engine.landmarks(portrait, boxes)
+    off = np.linalg.norm(points - face.points, axis=2).mean(axis=1) / interocular(face.points)
+    assert np.median(off) < 0.015
+
+
+@pytest.mark.parametrize("roll", [-60, -30, 20, 45, 90, 180])
+def test_a_turned_face_with_its_roll_given(engine, portrait, face, roll):
+    middle = tuple(map(float, face.points.mean(axis=0)))
+    matrix = cv2.getRotationMatrix2D((middle[0] - 0.5, middle[1] - 0.5), -roll, 1.0)
+    turned = cv2.warpAffine(portrait, matrix, (256, 256), flags=cv2.INTER_CUBIC)
+    angle = np.radians(roll)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    expected = (face.points - middle) @ turn.T + middle
+    [points] = engine.landmarks(turned, enclosing_boxes(expected[None]), [roll])
+    assert np.linalg.norm(points - expected, axis=1).mean() < 0.02 * interocular(expected)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2, 5, 12])
+def test_scale_changes_nothing_but_the_scale(engine, portrait, face, box, scale):
+    side = int(256 * scale)
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    resized = cv2.resize(portrait, (side, side), interpolation=way)
+    [points] = engine.landmarks(resized, box * scale)
+    off = np.linalg.norm(points / scale - face.points, axis=1).mean()
+    assert off < 0.02 * interocular(face.points)
+
+
+def test_a_face_that_is_cut_off_is_continued_outside(engine, portrait, face):
+    left = int(face.group("LeftEye")[:, 0].max())
+    cut = np.ascontiguousarray(portrait[:, left:])
+    [points] = engine.landmarks(cut, enclosing_boxes(face.points[None] - [left, 0]))
+    assert points[:, 0].min() < -5
+    off = np.linalg.norm(points + np.array([left, 0]) - face.points, axis=1).mean()
+    assert off < 0.2 * interocular(face.points)
+
+
+def test_a_box_outside_the_picture_is_no_crash(engine, portrait):
+    far = [[5000, 5000, 5600, 5600], [-900, -900, -100, -100], [-1e6, -1e6, 1e6, 1e6], [0, 0, 1, 1]]
+    assert np.isfinite(engine.landmarks(portrait, far)).all()
+    assert np.isfinite(engine.landmarks(portrait[:1, :1], far)).all()
+
+
+@pytest.mark.parametrize(
+    ("boxes", "roll"),
+    [
+        ([[0, 0, 5]], None),
+        ([0, 0, 5, 5], None),
+        ([[0, 0, np.nan, 5]], None),
+        ([[5, 0, 5, 5]], None),
+        ([[0, 0, 5, 5]], [0, 0]),
+        ([[0, 0, 5, 5]], [np.inf]),
+    ],
+)
+def test_senseless_boxes_are_refused(engine, portrait, boxes, roll):
+    with pytest.raises(ShapeError):
+        engine.landmarks(portrait, boxes, roll)
+
+
+def test_eye_line_roll_is_clockwise():
+    points = np.zeros((2, 90, 2), np.float32)
+    points[0, 29] = [10, 10]
+    points[1, 29] = [-10, 0]
+    assert eye_line_roll(points).tolist() == [45, 180]
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.3, 0.7, 1, 3])
+def test_a_crop_shows_a_place_where_the_transform_says(scale):
+    """A bright dot, drawn in the picture, lies at its mapped place in the crop."""
+    side = int(80 / scale)
+    picture = np.zeros((int(400 / scale), int(500 / scale), 3), np.uint8)
+    centre = np.array([260.0, 210.0]) / scale
+    radius = max(2, round(6 / scale))
+    cv2.circle(picture, tuple(int(c) for c in centre), radius, (255, 255, 255), -1)
+    box = np.array([[*(centre - side * 0.6), *(centre + side * 0.4)]])
+    transform = crop_transforms(box, [30.0], 128, 1.3)[0]
+    crop = warp_crop(picture, transform, 128).astype(float)[..., 0]
+    y, x = np.mgrid[:128, :128] + 0.5
+    found = np.array([(x * crop).sum(), (y * crop).sum()]) / crop.sum()
+    expected = apply_transforms(transform[None], [[np.floor(centre) + 0.5]])[0, 0]
+    np.testing.assert_allclose(found, expected, atol=0.15)
