@@ -107,7 +107,7 @@ def serve(arguments: tuple[str, ...]) -> None:
     """Answer Tencent's SDKs on a local port (serve --help)."""
     # The server's own options live beside it: they and it need the extra `server`.
     try:
-        from faceshape.tencent.server import serve as command
+        from faceshape.tencent.command import serve as command
     except ModuleNotFoundError as error:
         message = f"{error}; install it with: pip install 'faceshape[server]'"
         raise click.ClickException(message) from error

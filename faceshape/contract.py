@@ -120,6 +120,9 @@ MIRROR: NDArray[np.intp] = _mirror_permutation()
 # 0.05 % of the inter-ocular distance on the longest curve, half a jaw.
 _INTERVALS = 32
 
+# Row i sums the first i intervals.
+_UP_TO_NODE = np.tri(_INTERVALS + 1, _INTERVALS, -1, dtype=np.float32)
+
 # Faces worked on at once: what a block touches then stays in the processor's second-level cache.
 _BLOCK = 128
 
@@ -170,10 +173,13 @@ def resample_onto(
         )
     plan = _plan(topology, runs)
     points = np.empty((len(dense), count, 2), np.float32)
+    work = _workspace(plan, min(len(dense), _BLOCK))
     with np.errstate(invalid="ignore"):  # coordinates that are not finite stay so, silently
         for start in range(0, len(dense), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            points[block] = _sample_block(dense[block], plan, count)
+            block = dense[start : start + _BLOCK]
+            if len(block) != work.lengths.shape[-1]:  # the last one is smaller
+                work = _workspace(plan, len(block))
+            _sample_block(block, plan, work, points[start : start + _BLOCK])
     return points
 
 
@@ -262,39 +268,75 @@ def _spline_basis(controls: int, width: int) -> NDArray[np.float64]:
     return basis
 
 
-def _sample_block(dense: NDArray[np.float32], plan: _Plan, count: int) -> NDArray[np.float32]:
-    """Resample (n, P, 2) landmarks, with the faces on the last axis, where numpy is fastest."""
+class _Workspace(NamedTuple):
+    """The large intermediate arrays for a block of n faces.
+
+    They are used again for every block: fresh memory costs more than what is computed in it.
+    """
+
+    controls: NDArray[np.float32]  # (L, K, 2 · n)
+    nodes: NDArray[np.float32]  # (L, M + 1, 2 · n) the splines, evaluated
+    steps: NDArray[np.float32]  # (L, M, 2 · n) from node to node
+    lengths: NDArray[np.float32]  # (L, M, n) of the steps
+    ends: NDArray[np.float32]  # (L, M + 1, n) length of the spline up to each node
+    sample_ends: NDArray[np.float32]  # (T, M − 1, n) the same at inner nodes, for each sample
+    passed: NDArray[np.bool_]  # (T, M − 1, n) whether the sample lies behind the node
+
+
+def _workspace(plan: _Plan, faces: int) -> _Workspace:
+    curves, controls = plan.curve_rows.shape
+    samples = len(plan.sample_targets)
+    return _Workspace(
+        np.empty((curves, controls, 2 * faces), np.float32),
+        np.empty((curves, _INTERVALS + 1, 2 * faces), np.float32),
+        np.empty((curves, _INTERVALS, 2 * faces), np.float32),
+        np.empty((curves, _INTERVALS, faces), np.float32),
+        np.empty((curves, _INTERVALS + 1, faces), np.float32),
+        np.empty((samples, _INTERVALS - 1, faces), np.float32),
+        np.empty((samples, _INTERVALS - 1, faces), np.bool_),
+    )
+
+
+def _sample_block(
+    dense: NDArray[np.float32], plan: _Plan, work: _Workspace, points: NDArray[np.float32]
+) -> None:
+    """Resample landmarks (n, P, 2) into points (n, Q, 2)."""
+    # With the faces on the last axis numpy's loops run over all of them at once.
     rows = np.ascontiguousarray(dense.transpose(1, 2, 0))
     if len(plan.term_rows):
         rows = np.concatenate([rows, (rows[plan.term_rows] * plan.term_weights).sum(axis=1)])
-    points = np.empty((count, 2, len(dense)), np.float32)
-    points[plan.anchor_targets] = rows[plan.anchor_rows]
+    points[:, plan.anchor_targets] = rows[plan.anchor_rows].transpose(2, 0, 1)
     if len(plan.sample_targets):
-        points[plan.sample_targets] = _sample_curves(rows, plan)
-    faces_first: NDArray[np.float32] = points.transpose(2, 0, 1)
-    return faces_first
+        samples = _sample_curves(rows, plan, work)
+        points[:, plan.sample_targets] = samples.transpose(2, 1, 0)
 
 
-def _sample_curves(rows: NDArray[np.float32], plan: _Plan) -> NDArray[np.float32]:
-    """Return the samples (T, 2, n) at their fractions of the curves' lengths."""
+def _sample_curves(
+    rows: NDArray[np.float32], plan: _Plan, work: _Workspace
+) -> NDArray[np.float32]:
+    """Return the x and the y of the samples (2, T, n) at their fractions of the curves' lengths."""
     faces = rows.shape[-1]
-    curves, controls = plan.curve_rows.shape
-    nodes = plan.curve_basis @ rows[plan.curve_rows].reshape(curves, controls, 2 * faces)
-    nodes = nodes.reshape(curves, _INTERVALS + 1, 2, faces)
-    steps = np.diff(nodes, axis=1)
-    steps *= steps
-    ends = np.zeros((curves, _INTERVALS + 1, faces), np.float32)  # length up to each node
-    np.cumsum(np.sqrt(steps[:, :, 0] + steps[:, :, 1]), axis=1, out=ends[:, 1:])
+    # The indices are valid; without a mode numpy would fill a copy first, in case they are not.
+    np.take(rows.reshape(len(rows), -1), plan.curve_rows, axis=0, out=work.controls, mode="clip")
+    np.matmul(plan.curve_basis, work.controls, out=work.nodes)
+    np.subtract(work.nodes[:, 1:], work.nodes[:, :-1], out=work.steps)
+    np.square(work.steps, out=work.steps)
+    np.add(work.steps[..., :faces], work.steps[..., faces:], out=work.lengths)
+    np.sqrt(work.lengths, out=work.lengths)
+    np.matmul(_UP_TO_NODE, work.lengths, out=work.ends)  # faster than a cumulative sum
 
     curve = plan.sample_curves
-    wanted = plan.sample_fractions * ends[curve[:, 0], -1]
-    passed = ends[curve[:, 0], 1:-1] <= wanted[:, None]
-    interval = passed.view(np.uint8).sum(axis=1, dtype=np.uint8).astype(np.intp)
+    wanted = plan.sample_fractions * work.ends[curve[:, 0], -1]
+    np.take(work.ends[:, 1:-1], curve[:, 0], axis=0, out=work.sample_ends, mode="clip")
+    np.less_equal(work.sample_ends, wanted[:, None], out=work.passed)
+    interval = work.passed.view(np.uint8).sum(axis=1, dtype=np.uint8)
     face = np.arange(faces)
-    before, after = ends[curve, interval, face], ends[curve, interval + 1, face]
+    node = (curve * (_INTERVALS + 1) + interval) * faces
+    before, after = work.ends.take(node + face), work.ends.take(node + faces + face)
     length = after - before
     part = np.divide(wanted - before, length, out=np.zeros_like(length), where=length > 0)
-    start = nodes[curve, interval, :, face].transpose(0, 2, 1)
-    end = nodes[curve, interval + 1, :, face].transpose(0, 2, 1)
-    samples: NDArray[np.float32] = start + (end - start) * part[:, None]
+    x = 2 * node + face
+    start = work.nodes.take([x, x + faces])
+    end = work.nodes.take([x + 2 * faces, x + 3 * faces])
+    samples: NDArray[np.float32] = start + (end - start) * part
     return samples

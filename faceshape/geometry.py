@@ -38,7 +38,9 @@ def box_iou(boxes: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     shared = np.maximum(high - low, 0).prod(axis=2)
     union = box_area(boxes)[:, None] + box_area(others)[None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    overlaps: NDArray[np.float64] = np.zeros_like(union)
+    np.divide(shared, union, out=overlaps, where=union > 0)
+    return overlaps
 
 
 def non_maximum_suppression(
@@ -96,7 +98,9 @@ def apply_transforms(transforms: ArrayLike, points: ArrayLike) -> NDArray[np.flo
     """Map points (N, P, 2), each set by its own affine transform (N, 2, 3)."""
     transforms = np.asarray(transforms, np.float64)
     points = np.asarray(points, np.float64)
-    return points @ transforms[:, :, :2].transpose(0, 2, 1) + transforms[:, None, :, 2]
+    mapped: NDArray[np.float64] = points @ transforms[:, :, :2].transpose(0, 2, 1)
+    mapped += transforms[:, None, :, 2]
+    return mapped
 
 
 def invert_transforms(transforms: ArrayLike) -> NDArray[np.float64]:
