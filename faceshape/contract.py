@@ -17,7 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 from faceshape.errors import ShapeError
 from faceshape.topology import Topology, load_topology
 
-__all__ = ["GROUPS", "MIRROR", "POINT_COUNT", "RUNS", "Run", "resample", "resample_onto"]
+__all__ = [
+    "GROUPS",
+    "MIRROR",
+    "POINT_COUNT",
+    "RUNS",
+    "Run",
+    "interocular_distance",
+    "resample",
+    "resample_onto",
+]
 
 POINT_COUNT = 90
 
@@ -115,6 +124,18 @@ def _mirror_permutation() -> NDArray[np.intp]:
 
 MIRROR: NDArray[np.intp] = _mirror_permutation()
 """Permutation (90,): ``points_of_the_mirrored_face[MIRROR]`` is in contract order again."""
+
+
+def interocular_distance(points: ArrayLike) -> NDArray[np.float32]:
+    """Return the distance (...) between the outer eye corners of points (..., 90, 2).
+
+    It is the unit in which landmark errors are given (300-W; Sagonas et al. 2013).
+    """
+    points = np.asarray(points, np.float32)
+    line = points[..., GROUPS["RightEye"].start, :] - points[..., GROUPS["LeftEye"].start, :]
+    distance: NDArray[np.float32] = np.hypot(line[..., 0], line[..., 1])
+    return distance
+
 
 # Intervals that a spline is cut into to measure its length. 32 keep the error of a chord below
 # 0.05 % of the inter-ocular distance on the longest curve, half a jaw.
@@ -311,9 +332,7 @@ def _sample_block(
         points[:, plan.sample_targets] = samples.transpose(2, 1, 0)
 
 
-def _sample_curves(
-    rows: NDArray[np.float32], plan: _Plan, work: _Workspace
-) -> NDArray[np.float32]:
+def _sample_curves(rows: NDArray[np.float32], plan: _Plan, work: _Workspace) -> NDArray[np.float32]:
     """Return the x and the y of the samples (2, T, n) at their fractions of the curves' lengths."""
     faces = rows.shape[-1]
     # The indices are valid; without a mode numpy would fill a copy first, in case they are not.

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshape.contract import GROUPS, Run, resample, resample_onto
+from faceshape.contract import GROUPS, Run, interocular_distance, resample, resample_onto
 from faceshape.topology import CURVES, load_topology
 
 DENSE = load_topology("dense166")
@@ -101,10 +101,16 @@ def _pictures(shard, which=None) -> Iterator[NDArray[np.uint8]]:
         yield cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
-def interocular(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the distance (N,) between the outer eye corners of (N, 90, 2) points."""
-    corners = points[:, GROUPS["LeftEye"].start] - points[:, GROUPS["RightEye"].start]
-    return np.linalg.norm(corners, axis=1)
+def apparent_yaw(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far the nose's tip is off the middle of the eyes (N,), in their distance.
+
+    Args:
+        points: (N, 90, 2) in the order of the contract.
+    """
+    left, right = points[:, GROUPS["LeftEye"].start], points[:, GROUPS["RightEye"].start]
+    across = right - left
+    tip = points[:, GROUPS["Nose"].start] - (left + right) / 2
+    return np.abs((tip * across).sum(axis=1)) / np.maximum((across**2).sum(axis=1), 1)
 
 
 def consensus(mesh478: NDArray, wflw98: NDArray) -> NDArray[np.float32]:
@@ -114,7 +120,7 @@ def consensus(mesh478: NDArray, wflw98: NDArray) -> NDArray[np.float32]:
     eyes = points[:, GROUPS["LeftEye"].start], points[:, GROUPS["RightEye"].start]
     ours, theirs = _profile(mesh478, "mesh478", eyes), _profile(wflw98, "wflw98", eyes)
     trust = 1 - _ramp(_disagreement(mesh478, wflw98), 0.06, 0.12)
-    apart = np.linalg.norm(ours - theirs, axis=2) / interocular(points)[:, None]
+    apart = np.linalg.norm(ours - theirs, axis=2) / interocular_distance(points)[:, None]
     share = cv2.blur(0.5 + 0.5 * _ramp(apart, 0.10, 0.20), (7, 1)) * trust[:, None]
     profile = ours + share[..., None].astype(np.float32) * (theirs - ours)
     inner[:, list(DENSE.indices("profile_left") + DENSE.indices("profile_right")[1:])] = profile
@@ -127,7 +133,7 @@ def label_weight(mesh478: NDArray, wflw98: NDArray, spread: NDArray) -> NDArray[
     Rejected are faces on which teacher A disagrees with itself by more than 4 % of the
     inter-ocular distance, or both disagree by more than 12 % without A being sure.
     """
-    distance = interocular(resample(mesh478, "mesh478"))
+    distance = interocular_distance(resample(mesh478, "mesh478"))
     unsure = spread / np.maximum(distance, 1)
     apart = _disagreement(mesh478, wflw98)
     weight = 1 - 0.7 * _ramp(apart, 0.06, 0.12)
@@ -143,7 +149,7 @@ def _disagreement(mesh478: NDArray, wflw98: NDArray) -> NDArray[np.float32]:
     """Return the teachers' mean distance (N,) at eyes and mouth in inter-ocular distances."""
     a, b = resample(mesh478, "mesh478"), resample(wflw98, "wflw98")
     rows = np.r_[GROUPS["LeftEye"], GROUPS["RightEye"], GROUPS["Mouth"]]
-    return np.linalg.norm(a[:, rows] - b[:, rows], axis=2).mean(axis=1) / interocular(a)
+    return np.linalg.norm(a[:, rows] - b[:, rows], axis=2).mean(axis=1) / interocular_distance(a)
 
 
 def _profile(dense: NDArray, topology: str, eyes: tuple[NDArray, NDArray]) -> NDArray[np.float32]:

@@ -24,8 +24,8 @@ from augmentation import (
     random_face_crop,
     random_far_crop,
 )
-from faceshape.contract import GROUPS, resample
-from landmark_data import DENSE, Faces, interocular, load_backgrounds, load_faces
+from faceshape.contract import GROUPS, interocular_distance, resample
+from landmark_data import DENSE, Faces, apparent_yaw, load_backgrounds, load_faces
 from landmark_network import INPUT_SIDE, LandmarkNetwork
 
 CROP = CropGeometry(side=INPUT_SIDE, margin=1.3)
@@ -76,14 +76,6 @@ class TrainingCrops(Dataset):
         return crop, points, self.faces.weight[face], np.float32(1)
 
 
-def apparent_yaw(points: np.ndarray) -> np.ndarray:
-    """Return how far the nose's tip is off the middle of the eyes (N,), in their distance."""
-    left, right = points[:, GROUPS["LeftEye"].start], points[:, GROUPS["RightEye"].start]
-    across = right - left
-    tip = points[:, GROUPS["Nose"].start] - (left + right) / 2
-    return np.abs((tip * across).sum(axis=1)) / np.maximum((across**2).sum(axis=1), 1)
-
-
 @dataclass
 class Validation:
     """The faces of the identities that are never trained on, as exact upright crops."""
@@ -106,7 +98,9 @@ class Validation:
                 network(prepared(batch, device))[0].float().cpu() for batch in self.crops.split(256)
             ]
         found = resample(torch.cat(dense).numpy(), DENSE)
-        distance = np.linalg.norm(found - self.points, axis=2) / interocular(self.points)[:, None]
+        distance = (
+            np.linalg.norm(found - self.points, axis=2) / interocular_distance(self.points)[:, None]
+        )
         by_group = {name: 100 * float(distance[:, rows].mean()) for name, rows in GROUPS.items()}
         return {"nme": 100 * float(distance.mean())} | by_group
 

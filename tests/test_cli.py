@@ -20,6 +20,11 @@ def run(*arguments, **options):
     return CliRunner().invoke(main, [str(each) for each in arguments], **options)
 
 
+def size(picture):
+    with Image.open(picture) as opened:
+        return opened.size
+
+
 def test_analyze_prints_the_response(photo, face):
     result = run("analyze", photo, "--mode", "largest", "--threads", 1)
     assert result.exit_code == 0, result.output
@@ -76,6 +81,93 @@ def test_wrong_command_lines_exit_with_2(photo):
     assert run("analyze", "nowhere.jpg").exit_code == 2
     assert run("analyze", photo, "--mode", "2").exit_code == 2
     assert run("analyze", photo, "--threads", 0).exit_code == 2
+
+
+@pytest.fixture(scope="module")
+def folder(portrait, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    Image.fromarray(portrait).save(folder / "1.png")
+    Image.fromarray(portrait[:, ::-1]).save(folder / "2.png")
+    Image.new("RGB", (100, 100)).save(folder / "3.png")
+    return folder
+
+
+def test_a_folder_becomes_lines(folder, tmp_path):
+    sheet, table = tmp_path / "sheet.png", tmp_path / "faces.csv"
+    options = ("--contact-sheet", sheet, "--csv", table, "--mode", "largest", "--workers", 2)
+    result = run("analyze", folder, *options)
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["Path"] for line in lines] == [str(folder / f"{n}.png") for n in (1, 2, 3)]
+    assert ["FaceShapeSet" in line["Response"] for line in lines] == [True, True, False]
+    assert size(sheet) == (320, 176)
+    assert len(table.read_text(encoding="utf-8").splitlines()) == 1 + 2
+    summary = result.stderr.splitlines()
+    assert summary[0].startswith("pictures 3, faces 2, ")
+    assert summary[1].split() == ["1", "InvalidParameterValue.NoFaceInPhoto"]
+
+
+def test_a_list_may_come_from_standard_input(folder):
+    one, two = folder / "1.png", folder / "2.png"
+    result = run("analyze", two, "--list", "-", "--workers", 1, input=f"{one}\n\nno.png\n{two}")
+    assert result.exit_code == 0, result.output
+    paths = [json.loads(line)["Path"] for line in result.stdout.splitlines()]
+    assert paths == [str(two), str(one), "no.png"]  # each once
+
+
+def test_resume_skips_what_is_answered_and_output_is_not_overwritten(folder, tmp_path):
+    output, sheet = tmp_path / "out.jsonl", tmp_path / "sheet.png"
+    command = ("analyze", folder / "1.png", "--output", output, "--workers", 1)
+    assert run(*command, "--resume").exit_code == 0
+    [first] = output.read_text().splitlines()
+    refused = run(*command)
+    assert refused.exit_code == 1
+    assert "--resume" in refused.stderr
+    again = ("analyze", folder, "--output", output, "--resume", "--contact-sheet", sheet)
+    result = run(*again)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("pictures 3 (1 from before), faces 2, ")
+    assert output.read_text().splitlines()[0] == first
+    assert [json.loads(line)["Path"] for line in output.read_text().splitlines()] == [
+        str(folder / f"{n}.png") for n in (1, 2, 3)
+    ]
+    assert size(sheet) == (320, 176)
+    output.write_text("something else\n")
+    result = run(*again)
+    assert result.exit_code == 1
+    assert "line 1 is not a result" in result.stderr
+
+
+def test_an_empty_folder_is_no_error(tmp_path):
+    result = run("analyze", tmp_path)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.startswith("pictures 0, faces 0, ")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--resume"],
+        ["--draw", "x.png"],
+        ["--pretty"],
+        ["--threads", 1],
+        ["nowhere*.jpg"],
+        ["-"],
+        ["--workers", 0],
+        ["--list", "nowhere.txt"],
+    ],
+)
+def test_wrong_command_lines_for_many_exit_with_2(folder, options):
+    sources = [folder, folder] if options else []
+    assert run("analyze", *sources, *options).exit_code == 2
+
+
+@pytest.mark.parametrize("option", ["--output", "--csv", "--contact-sheet"])
+def test_a_file_that_cannot_be_written_is_an_error_before_any_work(folder, tmp_path, option):
+    result = run("analyze", folder, option, tmp_path / "no" / "folder")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "No such file" in result.stderr
 
 
 def test_an_overlay_that_cannot_be_written_is_an_error(photo, tmp_path):

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.interpolate import CubicSpline
 
-from faceshape.contract import GROUPS, MIRROR, POINT_COUNT, RUNS, resample
+from faceshape.contract import (
+    GROUPS,
+    MIRROR,
+    POINT_COUNT,
+    RUNS,
+    interocular_distance,
+    resample,
+)
 from faceshape.errors import ShapeError, TopologyError
 from faceshape.topology import available_topologies, load_topology
 
@@ -93,7 +100,7 @@ def test_agrees_with_scipy_splines_run_by_run(name, face):
                 if np.isnan(dense[0, index]).any():
                     dense[0, index] = face.points[10]
     found = resample(dense, topology)[0]
-    interocular = np.linalg.norm(face.points[21] - face.points[29])
+    unit = interocular_distance(face.points)
     for run in RUNS:
         controls = np.array(
             [
@@ -104,7 +111,7 @@ def test_agrees_with_scipy_splines_run_by_run(name, face):
         expected = naive_run(controls, len(run.targets))
         for target, place in zip(run.targets, expected, strict=True):
             if target >= 0:
-                assert np.linalg.norm(found[target] - place) < 0.002 * interocular
+                assert np.linalg.norm(found[target] - place) < 0.002 * unit
 
 
 @pytest.mark.parametrize("output", ["published_output_yawed", "published_output_frontal"])
@@ -117,8 +124,8 @@ def test_published_outputs_come_back_within_a_pixel(output):
 
 def test_resampling_twice_changes_little(face):
     again = resample(face.points[None], "contract90")[0]
-    interocular = np.linalg.norm(face.points[21] - face.points[29])
-    assert np.linalg.norm(again - face.points, axis=1).max() < 0.02 * interocular
+    unit = interocular_distance(face.points)
+    assert np.linalg.norm(again - face.points, axis=1).max() < 0.02 * unit
 
 
 def test_points_of_a_run_are_uniform_in_arc_length():
@@ -192,3 +199,10 @@ def test_runs_of_a_group_join(face):
     """Neighbours along the profile are about equally far apart: no gap where two runs meet."""
     steps = [np.linalg.norm(b - a) for a, b in pairwise(face.group("FaceProfile"))]
     assert max(steps) < 1.6 * min(steps)
+
+
+def test_interocular_distance_is_between_the_outer_corners():
+    points = np.zeros((2, 90, 2))
+    points[1, 21], points[1, 29] = [1, 2], [4, 6]
+    assert interocular_distance(points).tolist() == [0, 5]
+    assert interocular_distance(points[1]) == 5

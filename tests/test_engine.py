@@ -5,12 +5,9 @@ import numpy as np
 import pytest
 
 from faceshape import FaceShapeEngine, Mode
+from faceshape.contract import interocular_distance
 from faceshape.errors import ImageDecodeError, ParameterError
 from faceshape.geometry import box_area
-
-
-def interocular(points: np.ndarray) -> float:
-    return float(np.linalg.norm(points[29] - points[21]))
 
 
 def collage(portrait: np.ndarray, sides: list[int]) -> np.ndarray:
@@ -66,7 +63,7 @@ def test_a_turned_picture_gives_the_turned_answer(engine, portrait, face, turns)
     for _ in range(turns):  # turn them back, a quarter at a time
         points = np.stack([256 - points[:, 1], points[:, 0]], axis=1)
     off = np.linalg.norm(points - face.points, axis=1).max()
-    assert off < 0.03 * interocular(face.points)
+    assert off < 0.03 * interocular_distance(face.points)
     assert abs((found.roll + 90 * turns - face.roll + 180) % 360 - 180) < 2
 
 
@@ -91,7 +88,9 @@ def test_ten_faces_at_most(engine, portrait):
     faces = engine.analyze(picture)
     assert len(faces) == 10
     for face in faces:  # every one is the same face in another tile
-        assert interocular(face.points) == pytest.approx(interocular(faces[0].points), rel=0.03)
+        assert interocular_distance(face.points) == pytest.approx(
+            interocular_distance(faces[0].points), rel=0.03
+        )
 
 
 def test_sources_agree(engine, portrait, face, tmp_path):

@@ -2,13 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
+from faceshape.contract import interocular_distance
 from faceshape.errors import ShapeError
 from faceshape.geometry import apply_transforms, crop_transforms, enclosing_boxes
 from faceshape.landmarker import eye_line_roll, warp_crop
-
-
-def interocular(points: np.ndarray) -> float:
-    return float(np.linalg.norm(points[29] - points[21]))
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +20,9 @@ def test_no_boxes_give_no_landmarks(engine, portrait):
 
 def test_given_boxes_agree_with_detected_ones(engine, portrait, face, box):
     [points] = engine.landmarks(portrait, box)
-    assert np.linalg.norm(points - face.points, axis=1).mean() < 0.015 * interocular(face.points)
+    assert np.linalg.norm(points - face.points, axis=1).mean() < 0.015 * interocular_distance(
+        face.points
+    )
 
 
 def test_faces_of_a_batch_do_not_influence_each_other(engine, portrait, box):
@@ -41,7 +40,9 @@ def test_an_inexact_box_costs_little(engine, portrait, face, box):
     size = box[0, 2:] - box[0, :2]
     boxes = box + np.tile(rng.normal(0, 0.06, (30, 2)), 2) * np.tile(size, 2)
     points = engine.landmarks(portrait, boxes)
-    off = np.linalg.norm(points - face.points, axis=2).mean(axis=1) / interocular(face.points)
+    off = np.linalg.norm(points - face.points, axis=2).mean(axis=1) / interocular_distance(
+        face.points
+    )
     assert np.median(off) < 0.015
 
 
@@ -54,7 +55,7 @@ def test_a_turned_face_with_its_roll_given(engine, portrait, face, roll):
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     expected = (face.points - middle) @ turn.T + middle
     [points] = engine.landmarks(turned, enclosing_boxes(expected[None]), [roll])
-    assert np.linalg.norm(points - expected, axis=1).mean() < 0.02 * interocular(expected)
+    assert np.linalg.norm(points - expected, axis=1).mean() < 0.02 * interocular_distance(expected)
 
 
 @pytest.mark.parametrize("scale", [0.5, 2, 5, 12])
@@ -64,7 +65,7 @@ def test_scale_changes_nothing_but_the_scale(engine, portrait, face, box, scale)
     resized = cv2.resize(portrait, (side, side), interpolation=way)
     [points] = engine.landmarks(resized, box * scale)
     off = np.linalg.norm(points / scale - face.points, axis=1).mean()
-    assert off < 0.02 * interocular(face.points)
+    assert off < 0.02 * interocular_distance(face.points)
 
 
 def test_a_face_that_is_cut_off_is_continued_outside(engine, portrait, face):
@@ -73,7 +74,7 @@ def test_a_face_that_is_cut_off_is_continued_outside(engine, portrait, face):
     [points] = engine.landmarks(cut, enclosing_boxes(face.points[None] - [left, 0]))
     assert points[:, 0].min() < -5
     off = np.linalg.norm(points + np.array([left, 0]) - face.points, axis=1).mean()
-    assert off < 0.2 * interocular(face.points)
+    assert off < 0.2 * interocular_distance(face.points)
 
 
 def test_a_box_outside_the_picture_is_no_crash(engine, portrait):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceshape.contract import GROUPS, resample
+from faceshape.contract import GROUPS, interocular_distance, resample
 from faceshape.topology import load_topology
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -46,14 +46,10 @@ def teachers(face) -> tuple[np.ndarray, np.ndarray]:
     return made[0], made[1]
 
 
-def interocular(points: np.ndarray) -> float:
-    return float(np.linalg.norm(points[29] - points[21]))
-
-
 def test_teachers_that_agree_are_followed(labels, teachers, face):
     dense = labels.consensus(*teachers)
     off = np.linalg.norm(resample(dense, "dense166")[0] - face.points, axis=1)
-    assert off.mean() < 0.02 * interocular(face.points)
+    assert off.mean() < 0.02 * interocular_distance(face.points)
 
 
 def test_the_profile_starts_at_the_level_of_the_eye_corners(labels, teachers):
@@ -61,15 +57,15 @@ def test_the_profile_starts_at_the_level_of_the_eye_corners(labels, teachers):
     left, right = points[GROUPS["LeftEye"].start], points[GROUPS["RightEye"].start]
     down = np.array([-(right - left)[1], (right - left)[0]]) / np.linalg.norm(right - left)
     for temple in points[[0, 20]]:
-        assert abs((temple - left) @ down) < 0.02 * interocular(points)
+        assert abs((temple - left) @ down) < 0.02 * interocular_distance(points)
 
 
 def test_the_outline_wins_where_the_teachers_disagree(labels, teachers, face):
     mesh, wflw = teachers[0].copy(), teachers[1].copy()
     jaw = list(range(12, 21))  # WFLW's chin, far below the mesh's: an open mouth
-    wflw[0, jaw, 1] += 0.3 * interocular(face.points)
+    wflw[0, jaw, 1] += 0.3 * interocular_distance(face.points)
     [points] = resample(labels.consensus(mesh, wflw), "dense166")
-    assert points[10, 1] > wflw[0, 16, 1] - 0.03 * interocular(face.points)
+    assert points[10, 1] > wflw[0, 16, 1] - 0.03 * interocular_distance(face.points)
 
 
 def test_weights_fall_with_doubt(labels, teachers):
