@@ -15,7 +15,7 @@ from faceshape.landmarker import Landmarker
 from faceshape.models import OnnxModel, model_entry
 
 _SMALLEST = 40  # sides of boxes, pixels: what the detector finds
-_THRESHOLD = 0.5  # the engine's
+_THRESHOLD = 0.9  # the engine's
 _POSITION_ERROR, _SIZE_ERROR = 0.06, 0.05  # of a detector's box, standard deviations
 _CROPS_PER_SCENE = 40
 _EVERY = 10  # of the scenes

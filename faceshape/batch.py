@@ -8,7 +8,6 @@ pictures per worker, and the answers that wait for a slower one before them.
 import logging
 import multiprocessing
 import os
-import re
 import signal
 import uuid
 from collections import deque
@@ -32,8 +31,6 @@ _HELD = 2
 _WINDOW = 8
 # A worker may die without fault of its picture, for want of memory for example.
 _ATTEMPTS = 2
-# Of an object, in a library's message: it would differ from run to run.
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 # A response and the detail of its error, without the path: a worker that waits to hand over a
 # large message while it is being handed one would wait for ever.
@@ -310,4 +307,4 @@ def _load(path: str) -> RGBImage:
 
 
 def _refusal(error: FaceShapeError, settings: _Settings) -> _Answer:
-    return error_response(error, settings.language), _ADDRESS.sub("", str(error))
+    return error_response(error, settings.language), str(error)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
+from faceshape.tencent.command import serve
+
 if TYPE_CHECKING:
     from faceshape.image import RGBImage
     from faceshape.types import FaceShape
@@ -171,16 +173,4 @@ def models(verify: bool) -> None:
         raise click.ClickException(str(error)) from error
 
 
-@main.command(
-    add_help_option=False, context_settings={"ignore_unknown_options": True}, options_metavar=""
-)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def serve(arguments: tuple[str, ...]) -> None:
-    """Answer Tencent's SDKs on a local port (serve --help)."""
-    # The server's own options live beside it: they and it need the extra `server`.
-    try:
-        from faceshape.tencent.command import serve as command
-    except ModuleNotFoundError as error:
-        message = f"{error}; install it with: pip install 'faceshape[server]'"
-        raise click.ClickException(message) from error
-    command.main(list(arguments), prog_name="faceshape serve")
+main.add_command(serve)

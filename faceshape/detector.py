@@ -40,8 +40,12 @@ class DlibDetector:
     _SHIFT = (0.0, 0.086)
     _EXTENT = (0.92, 0.90)
 
-    def __init__(self, threshold: float = 0.0) -> None:
-        """Take the least score; dlib's own default is 0."""
+    def __init__(self, threshold: float = -0.3) -> None:
+        """Take the least score.
+
+        dlib's own default is 0. Below it are more faces that are turned, dark or masked, and more
+        false alarms, which the regressor's presence score tells apart.
+        """
         self._threshold = threshold
         self._local = threading.local()  # a dlib detector must not run in two threads at once
 

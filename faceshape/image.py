@@ -162,7 +162,7 @@ def _from_array(array: NDArray[np.uint8], limits: ImageLimits) -> RGBImage:
 
 
 def _from_bytes(data: bytes, limits: ImageLimits) -> RGBImage:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     _check_size(len(data), limits)
     try:
@@ -176,8 +176,10 @@ def _from_bytes(data: bytes, limits: ImageLimits) -> RGBImage:
             orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageResolutionError(str(error)) from error
+    except UnidentifiedImageError as error:
+        raise ImageDecodeError("neither a JPEG, a PNG nor a BMP file") from error
     except _DECODER_ERRORS as error:
-        raise ImageDecodeError(f"not a readable JPEG, PNG or BMP: {error}") from error
+        raise ImageDecodeError(f"not readable: {error}") from error
     return _upright(pixels, orientation)
 
 

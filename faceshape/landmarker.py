@@ -1,7 +1,8 @@
 """The landmark regressor: upright crops → ONNX → dense points back in the picture's frame.
 
-A face is looked at twice: on a crop around the detector's box, and on a second one that the
-landmarks of the first aligned and scaled, which removes what an inexact box or roll costs.
+A face is looked at twice at least: on a crop around the detector's box, and on a second one that
+the landmarks of the first aligned and scaled, which removes what an inexact box or roll costs. It
+is looked at again where the second crop was still far from what its own landmarks ask for.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ from faceshape.models import OnnxModel
 from faceshape.topology import Topology, load_topology
 
 __all__ = ["DenseLandmarks", "Landmarker", "eye_line_roll", "warp_crop"]
+
+_MOST_LOOKS = 4
+# How far a corner of the next crop may be off that of the last one, in sides of the crop, for the
+# last one to be good enough.
+_SETTLED = 0.05
 
 # Faces of one run of the network: larger batches gain no speed and only cost memory.
 _BATCH = 16
@@ -70,18 +76,25 @@ class Landmarker:
             points = resample(nobody, self.topology)
             return DenseLandmarks(nobody, points, nothing.astype("f4"), nothing.astype("f4"))
         first, presence = self._regress(image, self._transforms(boxes, roll))
-        first_roll = eye_line_roll(resample(first, self.topology))
-        dense, _ = self._regress(image, self._aligned_transforms(first, first_roll))
+        crops = self._aligned_transforms(first)
+        dense, _ = self._regress(image, crops)
+        unsettled = np.arange(len(boxes))
+        for _ in range(_MOST_LOOKS - 2):
+            wanted = self._aligned_transforms(dense[unsettled])
+            off = self._corner_shift(crops, wanted) > _SETTLED
+            if not off.any():
+                break
+            unsettled, crops = unsettled[off], wanted[off]
+            dense[unsettled], _ = self._regress(image, crops)
         points = resample(dense, self.topology)
         return DenseLandmarks(dense, points, presence, eye_line_roll(points).astype(np.float32))
 
     def _transforms(self, boxes: NDArray[np.float32], roll: ArrayLike) -> NDArray[np.float64]:
         return crop_transforms(boxes, roll, self._side, self._margin)
 
-    def _aligned_transforms(
-        self, dense: NDArray[np.float32], roll: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _aligned_transforms(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the transforms (N, 2, 3) to crops in which the given landmarks stand upright."""
+        roll = eye_line_roll(resample(dense, self.topology))
         unit = np.tile([-0.5, -0.5, 0.5, 0.5], (len(dense), 1))
         turns = crop_transforms(unit, roll, 1, 1.0)  # about the origin, no change of scale
         boxes = enclosing_boxes(apply_transforms(turns, dense))
@@ -89,6 +102,16 @@ class Landmarker:
         half = (boxes[:, 2:] - boxes[:, :2]) / 2
         middle = apply_transforms(invert_transforms(turns), centres)[:, 0]
         return self._transforms(np.concatenate([middle - half, middle + half], axis=1), roll)
+
+    def _corner_shift(
+        self, crops: NDArray[np.float64], wanted: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return how far (N,) the corners of one crop are off another's, in sides of the crop."""
+        side = self._side
+        corners = np.tile([[0, 0], [side, 0], [0, side], [side, side]], (len(crops), 1, 1))
+        there = apply_transforms(wanted, apply_transforms(invert_transforms(crops), corners))
+        farthest: NDArray[np.float64] = np.linalg.norm(there - corners, axis=2).max(axis=1)
+        return farthest / side
 
     def _regress(
         self, image: RGBImage, transforms: NDArray[np.float64]

@@ -10,7 +10,7 @@ import faceshape.fetch as module
 from faceshape.errors import DownloadError, ImageSizeError, UrlError, UrlsDisabledError
 from faceshape.fetch import FetchPolicy, fetch
 
-LOCAL = FetchPolicy(allow_urls=True, allow_private_urls=True, max_bytes=1000, timeout=2.0)
+LOCAL = FetchPolicy(allow_urls=True, allow_private_urls=True, max_bytes=1000, timeout=20.0)
 PUBLIC = FetchPolicy(allow_urls=True, timeout=2.0)
 
 
@@ -205,7 +205,7 @@ def test_one_deadline_for_everything(url, path):
     started = time.monotonic()
     with pytest.raises(DownloadError):
         fetch(f"{url}/{path}", FetchPolicy(True, True, timeout=0.3))
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 3.0
 
 
 def test_a_server_that_says_nothing():
@@ -217,7 +217,7 @@ def test_a_server_that_says_nothing():
                     f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/",
                     FetchPolicy(True, True, timeout=0.2),
                 )
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 3.0
 
 
 def test_a_refused_connection():
@@ -231,14 +231,14 @@ def test_a_resolver_that_hangs(monkeypatch):
     release = threading.Event()
 
     def hang(*_, **__):
-        release.wait(10)
+        release.wait(60)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     started = time.monotonic()
     with pytest.raises(DownloadError, match="resolving"):
         fetch("http://slow.example/", FetchPolicy(True, timeout=0.2))
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 3.0
     release.set()
 
 

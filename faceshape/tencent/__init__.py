@@ -1,0 +1,34 @@
+"""Tencent Cloud's AnalyzeFace: the function, the clients and the server that speak its protocol.
+
+The names below are imported on first use: the clients load Tencent's SDK where it is installed,
+the server needs Starlette.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from faceshape.fetch import FetchPolicy
+    from faceshape.tencent.api import analyze_face
+    from faceshape.tencent.client import IaiClient
+    from faceshape.tencent.fallback import FallbackIaiClient, FallbackPolicy
+
+__all__ = ["FallbackIaiClient", "FallbackPolicy", "FetchPolicy", "IaiClient", "analyze_face"]
+
+_HOMES = {
+    "FallbackIaiClient": "faceshape.tencent.fallback",
+    "FallbackPolicy": "faceshape.tencent.fallback",
+    "FetchPolicy": "faceshape.fetch",
+    "IaiClient": "faceshape.tencent.client",
+    "analyze_face": "faceshape.tencent.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'faceshape.tencent' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,152 @@
+"""AnalyzeFace as a function: the request's parameters in, the response's JSON object out."""
+
+import logging
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from faceshape.contract import GROUPS
+from faceshape.errors import FaceShapeError, ModelError, NoFaceError
+from faceshape.fetch import FetchPolicy, fetch
+from faceshape.image import DOCUMENT_LIMITS, RGBImage, decode_base64, load_image
+from faceshape.tencent.parameters import (
+    AnalyzeFaceParameters,
+    parse_language,
+    parse_parameters,
+)
+from faceshape.types import FaceShape, Mode
+
+__all__ = [
+    "Engine",
+    "Response",
+    "analyze_face",
+    "default_engine",
+    "error_response",
+    "face_response",
+]
+
+Response = dict[str, dict[str, Any]]
+"""What the cloud answers: ``{"Response": {...}}``."""
+
+_logger = logging.getLogger(__name__)
+_default_engine: "Engine | None" = None
+_default_engine_lock = threading.Lock()
+
+
+class Engine(Protocol):
+    """What is asked of an engine here; `faceshape.FaceShapeEngine` is one."""
+
+    def analyze(
+        self, image: RGBImage, mode: Mode = Mode.ALL, rotate: bool = False
+    ) -> Sequence[FaceShape]:
+        """Return the faces of a picture (H, W, 3), the largest first."""
+        ...
+
+
+def analyze_face(
+    params: Mapping[str, object], engine: Engine | None = None, urls: FetchPolicy | None = None
+) -> Response:
+    """Answer an AnalyzeFace request as the cloud does.
+
+    Args:
+        params: the parameters of the API document, section 2. Of the common ones, Action and
+            Version are checked if present, and Language chooses the language of error messages:
+            "zh-CN", the default, or "en-US".
+        engine: what finds the faces; None is one for all callers, loaded at the first request.
+        urls: how pictures are downloaded; None refuses every ``Url``.
+
+    Returns:
+        ``{"Response": {...}}``, with ``Error`` inside if something was wrong. A bad request never
+        raises, and neither does an engine that fails: that is FailedOperation.ServerError.
+    """
+    try:
+        return _analyze(params, engine, urls or FetchPolicy())
+    except FaceShapeError as error:
+        if isinstance(error, ModelError):
+            _logger.exception("the engine failed")
+        return error_response(error, parse_language(params))
+    except Exception:
+        _logger.exception("the engine failed")
+        return error_response(FaceShapeError(), parse_language(params))
+
+
+def face_response(
+    faces: Sequence[FaceShape], size: tuple[int, ...], model_version: str = "3.0"
+) -> Response:
+    """Return what the cloud answers when all was well.
+
+    Args:
+        faces: at least one, in the order of the answer.
+        size: (height, width) of the upright picture, pixels.
+        model_version: echoed as FaceModelVersion.
+
+    Raises:
+        NoFaceError: there are no faces.
+        ModelError: a landmark is not finite.
+    """
+    if not faces:
+        raise NoFaceError
+    height, width = size
+    return {
+        "Response": {
+            "ImageWidth": width,
+            "ImageHeight": height,
+            "FaceShapeSet": [_face(face) for face in faces],
+            "FaceModelVersion": model_version,
+            "RequestId": _request_id(),
+        }
+    }
+
+
+def error_response(error: FaceShapeError, language: str) -> Response:
+    """Return what the cloud answers when something was wrong; Chinese unless "en-US"."""
+    message = error.english if language == "en-US" else error.chinese
+    return {
+        "Response": {
+            "RequestId": _request_id(),
+            "Error": {"Code": error.code, "Message": message},
+        }
+    }
+
+
+def default_engine() -> Engine:
+    """Return the engine that all callers without one of their own share, loading it once.
+
+    Raises:
+        ModelError: a model is missing or is not the one that the manifest names.
+    """
+    global _default_engine
+    with _default_engine_lock:
+        if _default_engine is None:
+            from faceshape.engine import FaceShapeEngine  # loads OpenCV and dlib: when needed
+
+            _default_engine = FaceShapeEngine()
+        return _default_engine
+
+
+def _analyze(params: Mapping[str, object], engine: Engine | None, urls: FetchPolicy) -> Response:
+    request = parse_parameters(params)
+    pixels = load_image(_picture(request, urls), DOCUMENT_LIMITS)
+    faces = (engine or default_engine()).analyze(pixels, mode=request.mode, rotate=request.rotate)
+    return face_response(faces, pixels.shape[:2], request.model_version)
+
+
+def _picture(request: AnalyzeFaceParameters, urls: FetchPolicy) -> bytes:
+    if request.source == "Url":
+        return fetch(request.picture, urls)
+    return decode_base64(request.picture, DOCUMENT_LIMITS)
+
+
+def _face(face: FaceShape) -> dict[str, list[dict[str, int]]]:
+    if not np.isfinite(face.points).all():
+        raise ModelError("the landmarks are not finite")
+    # The pixel that contains the point. Points outside the picture stay outside, as the cloud's.
+    pixels = np.floor(face.points).astype(int).tolist()
+    return {group: [{"X": x, "Y": y} for x, y in pixels[rows]] for group, rows in GROUPS.items()}
+
+
+def _request_id() -> str:
+    return str(uuid.uuid4())

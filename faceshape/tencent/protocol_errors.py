@@ -1,0 +1,173 @@
+"""What can be wrong with a call before the picture is looked at, with the cloud's common codes.
+
+These codes belong to every API of the cloud, so AnalyzeFace's own document does not list them;
+the messages say what the public list of common error codes says. ``{detail}`` is the parameter,
+the header or the value in question.
+"""
+
+from typing import ClassVar
+
+from faceshape.error_codes import DOCUMENT_CODES, Message
+from faceshape.errors import FaceShapeError
+
+__all__ = [
+    "BusyError",
+    "DeadlineError",
+    "InvalidActionError",
+    "InvalidAuthorizationError",
+    "InvalidRequestError",
+    "MissingCommonParameterError",
+    "NoSuchVersionError",
+    "ParameterTypeError",
+    "ProtocolError",
+    "RequestSizeError",
+    "SecretIdNotFoundError",
+    "SignatureExpiredError",
+    "SignatureFailureError",
+    "UnknownParameterError",
+    "UnsupportedProtocolError",
+]
+
+# A caller's own words are repeated to him no longer than this.
+_LONGEST_DETAIL = 64
+
+
+class ProtocolError(FaceShapeError):
+    """The base of the errors with common codes.
+
+    Attributes:
+        message: both languages' templates.
+    """
+
+    message: ClassVar[Message]
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail[:_LONGEST_DETAIL])
+
+    @property
+    def chinese(self) -> str:
+        """The message in Chinese."""
+        return self.message.chinese.format(detail=self.detail)
+
+    @property
+    def english(self) -> str:
+        """The message in English."""
+        return self.message.english.format(detail=self.detail)
+
+
+class UnsupportedProtocolError(ProtocolError):
+    """The HTTP method is neither GET nor POST."""
+
+    code = "UnsupportedProtocol"
+    message = Message(
+        "HTTP(S)请求协议错误,只支持GET和POST请求。",
+        "The HTTP(S) request is not supported: only GET and POST are.",
+    )
+
+
+class RequestSizeError(ProtocolError):
+    """The request has more bytes than its way of signing allows."""
+
+    code = "RequestSizeLimitExceeded"
+    message = Message(
+        "请求包超过限制大小。上限为{detail}字节。",
+        "The request is too large: at most {detail} bytes are allowed.",
+    )
+
+
+class InvalidRequestError(ProtocolError):
+    """The body is of a kind that AnalyzeFace does not take."""
+
+    code = "InvalidRequest"
+    message = Message(
+        "请求体格式错误: 不支持的Content-Type `{detail}`。",
+        "The format of the request body is wrong: the Content-Type `{detail}` is not supported.",
+    )
+
+
+class ParameterTypeError(ProtocolError):
+    """A parameter has the wrong JSON type, or the body cannot be parsed."""
+
+    code = "InvalidParameter"
+    message = Message(
+        "参数错误: `{detail}` 的格式或类型不正确。",
+        "The format or the type of `{detail}` is not valid.",
+    )
+
+
+class UnknownParameterError(ProtocolError):
+    """AnalyzeFace has no parameter of that name."""
+
+    code = "UnknownParameter"
+    message = Message("未知参数 `{detail}`。", "The parameter `{detail}` is not recognized.")
+
+
+class MissingCommonParameterError(ProtocolError):
+    """A parameter that every API needs is absent."""
+
+    code = "MissingParameter"
+    message = Message(
+        "缺少参数 `{detail}`。", "The request is missing the required parameter `{detail}`."
+    )
+
+
+class InvalidActionError(ProtocolError):
+    """The action is not AnalyzeFace."""
+
+    code = "InvalidAction"
+    message = Message("接口 `{detail}` 不存在。", "The action `{detail}` does not exist.")
+
+
+class NoSuchVersionError(ProtocolError):
+    """The version is not the one of AnalyzeFace."""
+
+    code = "NoSuchVersion"
+    message = Message("接口版本 `{detail}` 不存在。", "The version `{detail}` does not exist.")
+
+
+class InvalidAuthorizationError(ProtocolError):
+    """The Authorization header is absent or does not have the form of the standard."""
+
+    code = "AuthFailure.InvalidAuthorization"
+    message = DOCUMENT_CODES["AuthFailure.InvalidAuthorization"]
+
+
+class SecretIdNotFoundError(ProtocolError):
+    """The SecretId is not one that the server was given."""
+
+    code = "AuthFailure.SecretIdNotFound"
+    message = Message("密钥不存在。", "The SecretId is not found.")
+
+
+class SignatureExpiredError(ProtocolError):
+    """The timestamp lies too far from the server's clock."""
+
+    code = "AuthFailure.SignatureExpire"
+    message = Message(
+        "签名过期。Timestamp和服务器时间相差不得超过五分钟。",
+        "The signature has expired: the timestamp may differ from the server's clock by at most "
+        "five minutes.",
+    )
+
+
+class SignatureFailureError(ProtocolError):
+    """The signature is not the one that the request and the key give."""
+
+    code = "AuthFailure.SignatureFailure"
+    message = Message(
+        "签名错误。", "The signature is wrong: check how it was computed, and the SecretKey."
+    )
+
+
+class BusyError(ProtocolError):
+    """More requests wait than the server is allowed to hold."""
+
+    code = "RequestLimitExceeded"
+    message = Message("请求的次数超过了频率限制。", "There are too many requests at a time.")
+
+
+class DeadlineError(ProtocolError):
+    """The answer was not there in time."""
+
+    code = "FailedOperation.RequestTimeout"
+    message = DOCUMENT_CODES["FailedOperation.RequestTimeout"]
