@@ -105,7 +105,7 @@ def print_stages(repeats: int) -> None:
     stages: dict[str, Callable[[], object]] = {
         "decode (JPEG)": lambda: load_image(file.getvalue()),
         "detect (dlib HOG)": lambda: detector.detect(picture),
-        "regress (two passes, crops and resampling included)": lambda: landmarker.locate(
+        "regress (two looks, crops and resampling included)": lambda: landmarker.locate(
             picture, found.boxes, found.roll
         ),
         "resample": lambda: resample(dense, landmarker.topology),
