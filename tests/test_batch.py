@@ -207,32 +207,42 @@ def nobody_is_left(group):
     return False
 
 
+def list_detours(album, detours, listed):
+    """List an album's pictures by several paths each: more work without more files."""
+    names = [path.relative_to(album) for path in sorted(album.rglob("*.png"))]
+    paths = [f"{album}{'/.' * detour}/{name}" for detour in range(detours) for name in names]
+    listed.write_text("\n".join(paths), encoding="utf-8")
+    return len(paths)
+
+
 @posix
 def test_killed_and_resumed_equals_unbroken(album, tmp_path):
+    listed = tmp_path / "list.txt"
+    count = list_detours(album, 5, listed)
     whole, table = tmp_path / "whole.jsonl", tmp_path / "whole.csv"
-    options = ("--mode", "largest", "--workers")
-    run = start(album, "--output", whole, "--csv", table, *options, 1)
+    options = ("--list", listed, "--mode", "largest", "--workers")
+    run = start("--output", whole, "--csv", table, *options, 1)
     _, said = run.communicate(timeout=PATIENCE)
     assert run.returncode == 0, said
-    assert said.startswith("pictures 12, faces 12, ")
+    assert said.startswith(f"pictures {count}, faces {count}, ")
 
     broken, torn_table = tmp_path / "broken.jsonl", tmp_path / "broken.csv"
-    run = start(album, "--output", broken, "--csv", torn_table, *options, 2)
+    run = start("--output", broken, "--csv", torn_table, *options, 2)
     wait_until(lambda: lines_of(broken) >= 3)
     run.send_signal(signal.SIGKILL)  # the command alone: its workers must notice
     run.communicate(timeout=PATIENCE)
     answered = lines_of(broken)
-    assert 3 <= answered < 12
+    assert 3 <= answered < count
     wait_until(lambda: nobody_is_left(run.pid))
     assert whole.read_bytes().startswith(broken.read_bytes())
 
     missing = whole.read_bytes()[broken.stat().st_size :]
     with broken.open("ab") as file:
         file.write(missing[:1000])  # a torn line, should the kill not have left one
-    run = start(album, "--output", broken, "--csv", torn_table, "--resume", *options, 1)
+    run = start("--output", broken, "--csv", torn_table, "--resume", *options, 1)
     _, said = run.communicate(timeout=PATIENCE)
     assert run.returncode == 0, said
-    assert said.startswith(f"pictures 12 ({answered} from before), faces 12, ")
+    assert said.startswith(f"pictures {count} ({answered} from before), faces {count}, ")
     assert broken.read_bytes() == whole.read_bytes()
     assert torn_table.read_bytes() == table.read_bytes()
 
@@ -241,9 +251,7 @@ def test_killed_and_resumed_equals_unbroken(album, tmp_path):
 def test_interrupted_it_ends_at_once_with_whole_lines(album, tmp_path):
     output = tmp_path / "out.jsonl"
     listed = tmp_path / "list.txt"
-    names = [path.relative_to(album) for path in album.rglob("*.png")]
-    paths = [f"{album}{'/.' * detour}/{name}" for detour in range(50) for name in names]
-    listed.write_text("\n".join(paths), encoding="utf-8")
+    count = list_detours(album, 50, listed)
     run = start("--list", listed, "--output", output, "--workers", 2)
     wait_until(lambda: lines_of(output) >= 2)
     started = time.monotonic()
@@ -252,7 +260,7 @@ def test_interrupted_it_ends_at_once_with_whole_lines(album, tmp_path):
     assert time.monotonic() - started < 10
     assert run.returncode == 1
     assert said.strip() == "Aborted!"
-    assert 2 <= lines_of(output) < len(paths)
+    assert 2 <= lines_of(output) < count
     assert output.read_bytes().endswith(b"\n")
     wait_until(lambda: nobody_is_left(run.pid))
 
