@@ -180,7 +180,8 @@ def _from_bytes(data: bytes, limits: ImageLimits) -> RGBImage:
         raise ImageDecodeError("neither a JPEG, a PNG nor a BMP file") from error
     except _DECODER_ERRORS as error:
         raise ImageDecodeError(f"not readable: {error}") from error
-    return _upright(pixels, orientation)
+    # The tag may hold anything that EXIF can: text, a fraction, a list.
+    return _upright(pixels, orientation if isinstance(orientation, int) else 1)
 
 
 def _check_size(count: int, limits: ImageLimits) -> None:
@@ -221,9 +222,9 @@ def _over_white(rgba: NDArray[np.uint8]) -> RGBImage:
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
-def _upright(pixels: RGBImage, orientation: object) -> RGBImage:
+def _upright(pixels: RGBImage, orientation: int) -> RGBImage:
     """Undo what the EXIF orientation (1 to 8) says was done; other values mean nothing."""
-    turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)  # type: ignore[call-overload]
+    turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
     if orientation in (2, 4, 5, 7):
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(np.rot90(pixels, turns))
