@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from faceshape import tencent
+    from faceshape import batch, draw, tencent
     from faceshape.contract import resample
     from faceshape.engine import FaceShapeEngine
     from faceshape.errors import FaceShapeError
@@ -19,9 +19,13 @@ __all__ = [
     "FaceShapeEngine",
     "FaceShapeError",
     "Mode",
+    "batch",
+    "draw",
     "resample",
     "tencent",
 ]
+
+_MODULES = ("batch", "draw", "tencent")
 
 _HOMES = {
     "Detections": "faceshape.types",
@@ -34,8 +38,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name == "tencent":
-        return import_module("faceshape.tencent")
+    if name in _MODULES:
+        return import_module(f"faceshape.{name}")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'faceshape' has no attribute {name!r}")

@@ -79,3 +79,12 @@ def test_import_is_lazy():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there_after_a_plain_import():
+    code = "import faceshape as f; print([getattr(f, name) is None for name in f.__all__])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.count("False") == 9
+    code = "import faceshape; faceshape.nothing"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "has no attribute 'nothing'" in run.stderr
