@@ -67,7 +67,7 @@ class FaceShapeEngine:
         if mode not in tuple(Mode):
             raise ParameterError(f"mode is 0 (all faces) or 1 (the largest), not {mode!r}")
         pixels = load_image(image)
-        found = self.detect(pixels, rotate)
+        found = self._detect(pixels, rotate)
         wanted = 1 if mode == Mode.LARGEST else MAX_FACES
         faces: list[FaceShape] = []
         # The largest detection may be a false alarm; those behind it are only looked at then.
@@ -88,9 +88,7 @@ class FaceShapeEngine:
             ImageError: the picture cannot be read.
             ParameterError: the array is not a picture.
         """
-        detector = self._turned if rotate else self._upright
-        found = detector.detect(load_image(image))
-        return found[np.argsort(-box_area(found.boxes), kind="stable")]
+        return self._detect(load_image(image), rotate)
 
     def landmarks(
         self, image: ImageSource, boxes: ArrayLike, roll: ArrayLike | None = None
@@ -109,6 +107,10 @@ class FaceShapeEngine:
         pixels = load_image(image)
         boxes, angles = _checked_boxes(boxes, roll)
         return self._landmarker.locate(pixels, boxes, angles).points
+
+    def _detect(self, pixels: RGBImage, rotate: bool) -> Detections:
+        found = (self._turned if rotate else self._upright).detect(pixels)
+        return found[np.argsort(-box_area(found.boxes), kind="stable")]
 
     def _shape(self, pixels: RGBImage, found: Detections) -> list[FaceShape]:
         located = self._landmarker.locate(pixels, found.boxes, found.roll)

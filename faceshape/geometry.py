@@ -12,9 +12,11 @@ __all__ = [
     "apply_transforms",
     "box_area",
     "box_iou",
+    "boxes_along_roll",
     "crop_transforms",
     "enclosing_boxes",
     "invert_transforms",
+    "line_roll",
     "non_maximum_suppression",
     "pixel_matrix",
     "turn_boxes",
@@ -65,6 +67,28 @@ def enclosing_boxes(points: ArrayLike) -> NDArray[np.float32]:
     """Return the tight boxes (N, 4) around points (N, P, 2), P at least 1."""
     points = np.asarray(points, np.float32)
     return np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
+
+
+def boxes_along_roll(points: ArrayLike, roll: ArrayLike) -> NDArray[np.float64]:
+    """Return the boxes (N, 4) that are tight around points (N, P, 2) once these stand upright.
+
+    A box's sides follow its roll (N,), in degrees; its numbers are those of the box turned upright
+    about its centre, as `crop_transforms` takes it together with the roll.
+    """
+    unit = np.tile([-0.5, -0.5, 0.5, 0.5], (len(np.asarray(points)), 1))
+    turns = crop_transforms(unit, roll, 1, 1.0)  # no change of scale
+    upright = enclosing_boxes(apply_transforms(turns, points))
+    centres = upright.reshape(-1, 2, 2).mean(axis=1, keepdims=True)
+    half = (upright[:, 2:] - upright[:, :2]) / 2
+    middle = apply_transforms(invert_transforms(turns), centres)[:, 0]
+    return np.concatenate([middle - half, middle + half], axis=1)
+
+
+def line_roll(left: ArrayLike, right: ArrayLike) -> NDArray[np.float64]:
+    """Return the angle (N,) in degrees of the lines from left (N, 2) to right (N, 2), clockwise."""
+    line = np.asarray(right, np.float64) - np.asarray(left, np.float64)
+    angles: NDArray[np.float64] = np.degrees(np.arctan2(line[:, 1], line[:, 0]))
+    return angles
 
 
 def wrap_degrees(angles: ArrayLike) -> NDArray[np.float64]:

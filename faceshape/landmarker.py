@@ -14,9 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from faceshape.contract import GROUPS, resample
 from faceshape.geometry import (
     apply_transforms,
+    boxes_along_roll,
     crop_transforms,
     enclosing_boxes,
     invert_transforms,
+    line_roll,
     pixel_matrix,
 )
 from faceshape.image import RGBImage
@@ -58,6 +60,8 @@ class Landmarker:
         """Take the crop's side and margin and the topology from the model's manifest entry."""
         facts = model.entry.facts
         self.topology: Topology = load_topology(facts["topology"])
+        self._left_corner = self.topology.indices("left_eye_lower")[0]
+        self._right_corner = self.topology.indices("right_eye_lower")[0]
         self._model = model
         self._side: int = facts["input"]["side"]
         self._margin: float = facts["input"]["margin"]
@@ -89,19 +93,13 @@ class Landmarker:
         points = resample(dense, self.topology)
         return DenseLandmarks(dense, points, presence, eye_line_roll(points).astype(np.float32))
 
-    def _transforms(self, boxes: NDArray[np.float32], roll: ArrayLike) -> NDArray[np.float64]:
+    def _transforms(self, boxes: ArrayLike, roll: ArrayLike) -> NDArray[np.float64]:
         return crop_transforms(boxes, roll, self._side, self._margin)
 
     def _aligned_transforms(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the transforms (N, 2, 3) to crops in which the given landmarks stand upright."""
-        roll = eye_line_roll(resample(dense, self.topology))
-        unit = np.tile([-0.5, -0.5, 0.5, 0.5], (len(dense), 1))
-        turns = crop_transforms(unit, roll, 1, 1.0)  # about the origin, no change of scale
-        boxes = enclosing_boxes(apply_transforms(turns, dense))
-        centres = boxes.reshape(-1, 2, 2).mean(axis=1, keepdims=True)
-        half = (boxes[:, 2:] - boxes[:, :2]) / 2
-        middle = apply_transforms(invert_transforms(turns), centres)[:, 0]
-        return self._transforms(np.concatenate([middle - half, middle + half], axis=1), roll)
+        roll = line_roll(dense[:, self._left_corner], dense[:, self._right_corner])
+        return self._transforms(boxes_along_roll(dense, roll), roll)
 
     def _corner_shift(
         self, crops: NDArray[np.float64], wanted: NDArray[np.float64]
@@ -128,9 +126,7 @@ class Landmarker:
 
 def eye_line_roll(points: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the angle (N,) in degrees of the line between the outer eye corners, clockwise."""
-    line = points[:, GROUPS["RightEye"].start] - points[:, GROUPS["LeftEye"].start]
-    angles: NDArray[np.float64] = np.degrees(np.arctan2(line[:, 1], line[:, 0]))
-    return angles
+    return line_roll(points[:, GROUPS["LeftEye"].start], points[:, GROUPS["RightEye"].start])
 
 
 def warp_crop(

@@ -10,7 +10,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from faceshape.geometry import apply_transforms, crop_transforms, enclosing_boxes, pixel_matrix
+from faceshape.geometry import (
+    apply_transforms,
+    boxes_along_roll,
+    crop_transforms,
+    enclosing_boxes,
+    pixel_matrix,
+)
 from faceshape.landmarker import warp_crop
 
 Picture = NDArray[np.uint8]
@@ -43,8 +49,7 @@ def crop_face(
     Returns:
         The crop (side, side, 3) and the landmarks (P, 2) in it, in units of its side.
     """
-    centre = points.mean(axis=0)
-    box = _box_in_turned_frame(points, centre, roll)
+    [box] = boxes_along_roll(points[None], [roll])
     transform = crop_transforms(box[None], [roll], crop.side, crop.margin)[0]
     return warp_crop(picture, transform, crop.side, border), _to_crop(points, transform, crop.side)
 
@@ -66,7 +71,7 @@ def random_face_crop(
     else:
         tilt, spread, shift = rng.normal(0, 18), 0.10, 0.05
     roll = face_roll + tilt
-    box = _box_in_turned_frame(points, points.mean(axis=0), roll)
+    [box] = boxes_along_roll(points[None], [roll])
     side = (box[2:] - box[:2]).max()
     box = box + np.tile(rng.normal(0, shift, 2) * side, 2)
     margin = crop.margin * np.exp(rng.normal(0, spread))
@@ -107,16 +112,6 @@ def random_background(background: Picture, side: int, rng: Generator) -> Picture
     transform = crop_transforms(box[None], [rng.uniform(-180, 180)], side, 1.0)[0]
     matrix = pixel_matrix(transform)
     return cv2.warpAffine(background, matrix, (side, side), borderMode=cv2.BORDER_REFLECT_101)
-
-
-def _box_in_turned_frame(points: NDArray, centre: NDArray, roll: float) -> NDArray:
-    """Return the box whose sides follow the crop's, though its numbers are the picture's."""
-    angle = np.radians(roll)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    box = enclosing_boxes(((points - centre) @ turn.T)[None])[0]
-    middle = centre + turn.T @ (box[:2] + box[2:]) / 2
-    half = (box[2:] - box[:2]) / 2
-    return np.concatenate([middle - half, middle + half])
 
 
 def _to_crop(points: NDArray, transform: NDArray, side: int) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ from augmentation import (
     random_far_crop,
 )
 from faceshape.contract import GROUPS, interocular_distance, resample
+from faceshape.landmarker import eye_line_roll
 from landmark_data import DENSE, Faces, apparent_yaw, load_backgrounds, load_faces
 from landmark_network import INPUT_SIDE, LandmarkNetwork
 
@@ -42,8 +43,7 @@ class TrainingCrops(Dataset):
         self.mirror = DENSE.mirror()
         self.profile = list(DENSE.indices("profile_left") + DENSE.indices("profile_right")[1:])
         points = resample(faces.dense, DENSE)
-        across = points[:, GROUPS["RightEye"].start] - points[:, GROUPS["LeftEye"].start]
-        self.roll = np.degrees(np.arctan2(across[:, 1], across[:, 0]))
+        self.roll = eye_line_roll(points)
         usable = np.flatnonzero((faces.weight > 0) & ~faces.validation)
         # Turned heads are rare: the further a head is turned, the more often it is drawn.
         share = 1 + 3 * np.clip(apparent_yaw(points)[usable] / 0.3 - 0.3, 0, 1)

@@ -8,6 +8,7 @@ from faceshape.geometry import (
     apply_transforms,
     box_area,
     box_iou,
+    boxes_along_roll,
     crop_transforms,
     enclosing_boxes,
     invert_transforms,
@@ -85,6 +86,16 @@ def test_the_box_fills_its_share_of_the_crop_and_stands_upright(box, roll):
 def test_enclosing_boxes_touch_the_outermost_points():
     points = np.array([[[1, 5], [3, 2], [2, 9]]])
     assert enclosing_boxes(points).tolist() == [[1, 2, 3, 9]]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-180, 180))
+def test_boxes_along_a_roll_fill_the_crop_exactly(roll):
+    points = np.random.default_rng(0).uniform(0, 100, (1, 20, 2))
+    box = boxes_along_roll(points, [roll])
+    crop = apply_transforms(crop_transforms(box, [roll], 128, 1.0), points)
+    assert abs(enclosing_boxes(crop)[0].reshape(2, 2).sum(axis=0) - 128).max() < 1e-2
+    assert abs(np.ptp(crop[0], axis=0).max() - 128) < 1e-2
 
 
 def test_a_whole_pixel_shift_is_the_same_for_opencv():
