@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from result_table import Table
 
 from faceshape.contract import GROUPS, MIRROR, interocular_distance
+from faceshape.crops import warp_crop
 from faceshape.geometry import crop_transforms
 from faceshape.image import RGBImage
-from faceshape.landmarker import warp_crop
 from faceshape.topology import load_topology
 
 _GROSS = 10.0  # per cent of the inter-ocular distance

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from faceshape import FaceShapeEngine
 from faceshape.contract import POINT_COUNT, resample
+from faceshape.crops import warp_crop
 from faceshape.geometry import apply_transforms, box_iou, crop_transforms, invert_transforms
 from faceshape.image import RGBImage
-from faceshape.landmarker import warp_crop
 from faceshape.models import OnnxModel, model_entry
 
 # The peers' crops, as multiples of the box's longer side: the best on training faces, see
@@ -67,6 +67,14 @@ class Contender(Protocol):
         ...
 
 
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """Open a peer's ONNX file on the CPU with one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
 class GivenBoxes:
     """Ours, without detection."""
 
@@ -75,7 +83,7 @@ class GivenBoxes:
     def __init__(self, engine: FaceShapeEngine) -> None:
         """Take an engine with one thread."""
         self._engine = engine
-        self.megabytes: float | None = model_entry("landmarks").path.stat().st_size / 1e6
+        self.megabytes: float | None = _megabytes("landmarks", "eyes")
 
     def locate(self, pictures: Sequence[RGBImage], boxes: NDArray[np.float32]) -> Located:
         """See `Contender`."""
@@ -97,12 +105,10 @@ class GivenBoxes:
 class EndToEnd:
     """Ours with its own detector, which sees the whole picture and no box."""
 
-    name = "faceshape, own detector"
-
-    def __init__(self, engine: FaceShapeEngine) -> None:
-        """Take an engine with one thread."""
-        self._engine = engine
-        self.megabytes: float | None = model_entry("landmarks").path.stat().st_size / 1e6
+    def __init__(self, engine: FaceShapeEngine, name: str = "faceshape, own detector") -> None:
+        """Take an engine with one thread and the head of its column."""
+        self._engine, self.name = engine, name
+        self.megabytes: float | None = _megabytes("landmarks", "eyes")
 
     def locate(self, pictures: Sequence[RGBImage], boxes: NDArray[np.float32]) -> Located:
         """See `Contender`; the boxes only tell which of the faces found is meant."""
@@ -129,13 +135,8 @@ class PfldGhostOne:
 
     def __init__(self, folder: Path, margin: float = PFLD_MARGIN) -> None:
         """Take the folder with its ONNX file and the margin of its crop."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         path = folder / _PFLD_FILE
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(path)
         self._margin = margin
         self.megabytes: float | None = path.stat().st_size / 1e6
 
@@ -212,6 +213,10 @@ class FaceMesh:
             with np.load(target) as result:
                 self.megabytes = float(result["megabytes"])
                 return result["landmarks"], result["milliseconds"]
+
+
+def _megabytes(*models: str) -> float:
+    return sum(model_entry(name).path.stat().st_size for name in models) / 1e6
 
 
 def _empty(count: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

@@ -1,8 +1,10 @@
 """FaceMesh in an interpreter of its own: ``python mediapipe_worker.py CROPS.npz RESULT.npz``.
 
 MediaPipe 0.10.21 needs numpy below 2, so it cannot share one with the package. CROPS.npz has
-``crops`` (N, S, S, 3) RGB uint8; RESULT.npz gets ``landmarks`` (N, 478, 2) in units of the side,
-NaN where no face was found, ``milliseconds`` (N,) and ``megabytes``, the size of its models.
+``crops`` (N, H, W, 3) RGB uint8 and, if it shall look for more than one face, ``most_faces``.
+RESULT.npz gets ``landmarks`` (N, 478, 2) of one face in units of width and height, NaN where none
+was found, how many ``faces`` (N,) were found, ``milliseconds`` (N,) and ``megabytes``, the size of
+its models.
 """
 
 import sys
@@ -18,29 +20,34 @@ _MODELS = (
 )
 
 
-def find_meshes(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return landmarks (N, 478, 2) and milliseconds (N,) for crops (N, S, S, 3)."""
+def find_meshes(crops: np.ndarray, most_faces: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return landmarks (N, 478, 2), faces (N,) and milliseconds (N,) for crops (N, H, W, 3)."""
     landmarks = np.full((len(crops), 478, 2), np.nan, np.float32)
+    faces = np.zeros(len(crops), int)
     milliseconds = np.empty(len(crops))
     with mediapipe.solutions.face_mesh.FaceMesh(
-        static_image_mode=True, max_num_faces=1, refine_landmarks=True
+        static_image_mode=True, max_num_faces=most_faces, refine_landmarks=True
     ) as mesh:
         for i, crop in enumerate(crops):
             started = time.perf_counter()
             found = mesh.process(crop).multi_face_landmarks
             milliseconds[i] = 1000 * (time.perf_counter() - started)
             if found:
+                faces[i] = len(found)
                 landmarks[i] = [(point.x, point.y) for point in found[0].landmark]
-    return landmarks, milliseconds
+    return landmarks, faces, milliseconds
 
 
 def main() -> None:
     """Read the crops, write the result."""
     source, target = map(Path, sys.argv[1:])
-    landmarks, milliseconds = find_meshes(np.load(source)["crops"])
+    with np.load(source) as given:
+        most_faces = int(given["most_faces"]) if "most_faces" in given else 1
+        landmarks, faces, milliseconds = find_meshes(given["crops"], most_faces)
     modules = Path(mediapipe.__file__).parent / "modules"
     size = sum((modules / name).stat().st_size for name in _MODELS) / 1e6
-    np.savez(target, landmarks=landmarks, milliseconds=milliseconds, megabytes=size)
+    found = {"landmarks": landmarks, "faces": faces, "milliseconds": milliseconds}
+    np.savez(target, **found, megabytes=size)
 
 
 if __name__ == "__main__":

@@ -1,152 +1,102 @@
 """How fast it is: ``python benchmarks/throughput.py``; every ratio is measured in one run.
 
-Prints Markdown tables: the resampler beside a straightforward scipy version, the stages of one
-picture, and the import.
+Prints Markdown tables: the resampler, the regressor, the detectors, the stages and the whole, the
+same pictures through others, and what a fresh process costs. --mediapipe-python is the interpreter
+of an environment with ``mediapipe==0.10.21``; without it FaceMesh is left out.
 """
 
-import io
+import json
 import os
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy loads: everything on one core
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy loads: no threads but those asked for
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-from scipy.interpolate import CubicSpline
-from skimage import data
+from batch_speed import workers_table
+from cold_start import first_answer_table, installed_table, memory_table
+from result_table import Table
+from throughput_tables import (
+    detector_table,
+    on_cores,
+    peers_table,
+    pipeline_table,
+    regressor_table,
+    resampler_table,
+    stages_table,
+)
 
-from faceshape import FaceShapeEngine, resample
-from faceshape.contract import POINT_COUNT, RUNS
-from faceshape.detector import DlibDetector
-from faceshape.image import load_image
-from faceshape.landmarker import Landmarker
-from faceshape.models import OnnxModel, model_entry
-from faceshape.topology import Topology, load_topology
-
-
-def resample_naively(dense: NDArray[np.float32], topology: Topology) -> NDArray[np.float64]:
-    """Do what `faceshape.resample` does as one would write it first: face by face, run by run."""
-    faces = np.empty((len(dense), POINT_COUNT, 2))
-    for points, face in zip(dense, faces, strict=True):
-        for run in RUNS:
-            controls = np.array(
-                [
-                    sum(weight * points[index] for index, weight in control.items())
-                    for control in topology.curves[run.curve]
-                ]
-            )
-            if len(controls) == 1:
-                samples = controls
-            else:
-                spline = CubicSpline(np.arange(len(controls)), controls)
-                fine = spline(np.linspace(0, len(controls) - 1, 33))
-                steps = np.linalg.norm(np.diff(fine, axis=0), axis=1)
-                length = np.concatenate([[0], np.cumsum(steps)])
-                wanted = np.linspace(0, length[-1], len(run.targets))
-                samples = np.stack([np.interp(wanted, length, fine[:, axis]) for axis in (0, 1)], 1)
-            for target, sample in zip(run.targets, samples, strict=True):
-                if target >= 0:
-                    face[target] = sample
-    return faces
+_FEW_ROUNDS = 5  # for what takes long
+_RUNS = 3  # of a whole folder
 
 
-def seconds(call: Callable[[], object], repeats: int) -> list[float]:
-    """Return the sorted durations of a call, after one to warm up."""
-    call()
-    durations = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        call()
-        durations.append(time.perf_counter() - started)
-    return sorted(durations)
-
-
-def print_resampler(faces: int) -> None:
-    """Print faces a second for growing batches, beside the naive version."""
-    topology = load_topology("dense166")
-    [shape] = FaceShapeEngine(threads=1).analyze(data.astronaut()[:256, 96:352])
-    noise = np.random.default_rng(0).normal(0, 0.3, (faces, *shape.dense.shape))
-    dense = (shape.dense + noise).astype(np.float32)
-    naive = statistics.median(seconds(lambda: resample_naively(dense[:20], topology), 5)) / 20
-    print(f"\n| faces in a batch | ms | faces/s | × naive scipy ({1 / naive:.0f} faces/s) |")
-    print("|--:|--:|--:|--:|")
-    for count in (1, 10, 100, 1000, 10_000, 100_000):
-        if count <= faces:
-            repeats = 3 if count > 10_000 else 30
-            duration = statistics.median(
-                seconds(lambda count=count: resample(dense[:count], topology), repeats)
-            )
-            print(
-                f"| {count} | {duration * 1e3:.2f} | {count / duration:,.0f} "
-                f"| {naive * count / duration:.0f} |"
-            )
-    apart = np.abs(resample(dense[:20], topology) - resample_naively(dense[:20], topology)).max()
-    print(f"\nLargest difference between the two: {apart:.4f} px.")
-
-
-def print_stages(repeats: int) -> None:
-    """Print the milliseconds of each stage for one face in 640 × 480, one thread."""
-    cv2.setNumThreads(1)
-    picture = cv2.resize(data.astronaut(), (640, 640))[:480]
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=90)
-    detector, landmarker = DlibDetector(), Landmarker(OnnxModel(model_entry("landmarks"), 1))
-    found = detector.detect(picture)[:1]
-    dense = landmarker.locate(picture, found.boxes, found.roll).dense
-    engine = FaceShapeEngine(threads=1)
-    stages: dict[str, Callable[[], object]] = {
-        "decode (JPEG)": lambda: load_image(file.getvalue()),
-        "detect (dlib HOG)": lambda: detector.detect(picture),
-        "regress (two looks, crops and resampling included)": lambda: landmarker.locate(
-            picture, found.boxes, found.roll
-        ),
-        "resample": lambda: resample(dense, landmarker.topology),
-        "the whole: `engine.analyze(bytes, Mode.LARGEST)`": lambda: engine.analyze(
-            file.getvalue(), mode=1
-        ),
+def _sections(
+    faces: int, pictures: int, rounds: int, mediapipe_python: Path | None, folder: Path
+) -> dict[str, Callable[[], Table]]:
+    """Return what makes each table."""
+    few = min(rounds, _FEW_ROUNDS)
+    others = [] if mediapipe_python is None else [("mediapipe", mediapipe_python)]
+    return {
+        "resampler": _on_one_core(resampler_table, faces, few),
+        "regressor": _on_one_core(regressor_table, rounds),
+        "detector": _on_one_core(detector_table, rounds),
+        "stages": _on_one_core(stages_table, rounds),
+        "pipeline": partial(pipeline_table, rounds),
+        "peers": _on_one_core(peers_table, mediapipe_python, rounds),
+        "workers": partial(workers_table, folder, pictures, min(rounds, _RUNS)),
+        "start": partial(first_answer_table, folder, rounds),
+        "memory": partial(memory_table, folder),
+        "installed": partial(installed_table, others),
     }
-    print("\n| stage | median ms | 10 % | 90 % |\n|---|--:|--:|--:|")
-    for name, call in stages.items():
-        durations = [1e3 * each for each in seconds(call, repeats)]
-        low, middle, high = (
-            durations[int(part * (len(durations) - 1))] for part in (0.1, 0.5, 0.9)
-        )
-        print(f"| {name} | {middle:.2f} | {low:.2f} | {high:.2f} |")
 
 
-def print_import(repeats: int) -> None:
-    """Print what ``import faceshape`` costs beyond an interpreter that imports nothing."""
+def _on_one_core(table: Callable[..., Table], *arguments: object) -> Callable[[], Table]:
+    def measure() -> Table:
+        with on_cores(1):
+            return table(*arguments)
 
-    def median(code: str) -> float:
-        command = [sys.executable, "-c", code]
-        return statistics.median(seconds(lambda: subprocess.run(command, check=True), repeats))
+    return measure
 
-    empty, package = median("pass"), median("import faceshape")
-    heavy = "[m for m in ('onnxruntime', 'cv2', 'dlib', 'numpy') if m in __import__('sys').modules]"
-    command = [sys.executable, "-c", f"import faceshape; print({heavy})"]
-    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-    print(
-        f"\n`python -c 'import faceshape'` takes {package:.3f} s, `python -c pass` {empty:.3f} s; "
-        f"of onnxruntime, cv2, dlib and numpy it loads {loaded}."
-    )
+
+_NAMES = tuple(_sections(1, 1, 1, None, Path()))
 
 
 @click.command()
 @click.option("--faces", default=100_000, show_default=True, help="in the largest batch")
-@click.option("--repeats", default=30, show_default=True)
-def main(faces: int, repeats: int) -> None:
-    """Print all tables."""
-    print_resampler(faces)
-    print_stages(repeats)
-    print_import(min(repeats, 15))
+@click.option("--pictures", default=500, show_default=True, help="in the folder")
+@click.option("--rounds", type=click.IntRange(min=1), default=30, show_default=True)
+@click.option(
+    "--section", "names", type=click.Choice(_NAMES), multiple=True, help="only this one; repeatable"
+)
+@click.option(
+    "--mediapipe-python",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="interpreter with mediapipe 0.10.21",
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="the tables, as JSON")
+def main(
+    faces: int,
+    pictures: int,
+    rounds: int,
+    names: Sequence[str],
+    mediapipe_python: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Print all tables as markdown: medians (10th–90th percentile)."""
+    if mediapipe_python is None:
+        click.echo("FaceMesh is left out: no --mediapipe-python.\n")
+    tables = []
+    with tempfile.TemporaryDirectory() as folder:
+        sections = _sections(faces, pictures, rounds, mediapipe_python, Path(folder))
+        for name in names or _NAMES:
+            table = sections[name]()
+            click.echo(table.markdown())
+            tables.append(table.as_json())
+    if json_file is not None:
+        json_file.write_text(json.dumps(tables, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
 if __name__ == "__main__":

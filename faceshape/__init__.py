@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from faceshape.contract import resample
     from faceshape.engine import FaceShapeEngine
     from faceshape.errors import FaceShapeError
+    from faceshape.track import Tracker
     from faceshape.types import Detections, FaceShape, Mode
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "FaceShapeEngine",
     "FaceShapeError",
     "Mode",
+    "Tracker",
     "batch",
     "draw",
     "resample",
@@ -33,6 +35,7 @@ _HOMES = {
     "FaceShapeEngine": "faceshape.engine",
     "FaceShapeError": "faceshape.errors",
     "Mode": "faceshape.types",
+    "Tracker": "faceshape.track",
     "resample": "faceshape.contract",
 }
 

@@ -77,7 +77,7 @@ class BatchResult:
 class _Settings(NamedTuple):
     mode: Mode
     rotate: bool
-    detector: Literal["auto", "dlib"]
+    detector: Literal["auto", "onnx", "dlib"]
     language: Literal["zh-CN", "en-US"]
 
 
@@ -87,7 +87,7 @@ def analyze_many(
     workers: int = 1,
     mode: Mode = Mode.ALL,
     rotate: bool = False,
-    detector: Literal["auto", "dlib"] = "auto",
+    detector: Literal["auto", "onnx", "dlib"] = "auto",
     language: Literal["zh-CN", "en-US"] = "zh-CN",
 ) -> Generator[BatchResult, None, None]:
     """Answer AnalyzeFace for many pictures; the results come in the order of the paths.

@@ -1,4 +1,4 @@
-"""The command line: ``faceshape analyze · serve · models``."""
+"""The command line: ``faceshape analyze · track · serve · models · bench``."""
 
 import json
 import sys
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 import click
 
 from faceshape.tencent.command import serve
+from faceshape.track_command import track
 
 if TYPE_CHECKING:
     from faceshape.image import RGBImage
@@ -36,8 +37,11 @@ def main() -> None:
 @click.option(
     "--language", type=click.Choice(["zh-CN", "en-US"]), default="zh-CN", help="Of error messages."
 )
-@click.option("--detector", type=click.Choice(["auto", "dlib"]), default="auto", show_default=True)
+@click.option(
+    "--detector", type=click.Choice(["auto", "onnx", "dlib"]), default="auto", show_default=True
+)
 @click.option("--draw", type=_FILE, help="One photo: save an overlay PNG.")
+@click.option("--indices", is_flag=True, help="With --draw: number the points of each group.")
 @click.option("--pretty", is_flag=True, help="One photo: indent the JSON.")
 @click.option(
     "--threads",
@@ -62,8 +66,9 @@ def analyze(
     mode: str,
     rotate: bool,
     language: Literal["zh-CN", "en-US"],
-    detector: Literal["auto", "dlib"],
+    detector: Literal["auto", "onnx", "dlib"],
     draw: Path | None,
+    indices: bool,
     pretty: bool,
     threads: int | None,
     listed: TextIO | None,
@@ -83,9 +88,11 @@ def analyze(
     "Response": {...}}, and a summary on standard error. Exits with 0 if every picture was
     answered, be it with an error.
     """
+    if indices and draw is None:
+        raise click.UsageError("--indices needs --draw")
     many_only = (listed, output, resume or None, csv, contact_sheet, workers)
     if len(sources) == 1 and many_only == (None,) * 6 and _is_one_photo(sources[0]):
-        _analyze_photo(sources[0], mode, rotate, language, detector, draw, pretty, threads)
+        _analyze_photo(sources[0], mode, rotate, language, detector, draw, indices, pretty, threads)
         return
     if (draw, pretty, threads) != (None, False, None):
         raise click.UsageError("--draw, --pretty and --threads are for one photo")
@@ -119,8 +126,9 @@ def _analyze_photo(
     mode: str,
     rotate: bool,
     language: Literal["zh-CN", "en-US"],
-    detector: Literal["auto", "dlib"],
+    detector: Literal["auto", "onnx", "dlib"],
     draw: Path | None,
+    indices: bool,
     pretty: bool,
     threads: int | None,
 ) -> None:
@@ -136,7 +144,7 @@ def _analyze_photo(
         faces = FaceShapeEngine(detector, threads).analyze(pixels, Mode[mode.upper()], rotate)
         response, refused = face_response(faces, pixels.shape[:2]), False
         if draw:
-            _save_overlay(draw, pixels, faces)
+            _save_overlay(draw, pixels, faces, indices)
     except FaceShapeError as error:
         response, refused = error_response(error, language), True
         click.echo(f"{photo}: {error}", err=True)
@@ -147,13 +155,15 @@ def _analyze_photo(
         sys.exit(_EXIT_REFUSED)
 
 
-def _save_overlay(path: Path, pixels: "RGBImage", faces: "Sequence[FaceShape]") -> None:
+def _save_overlay(
+    path: Path, pixels: "RGBImage", faces: "Sequence[FaceShape]", indices: bool
+) -> None:
     from PIL import Image
 
     from faceshape.draw import overlay
 
     try:
-        Image.fromarray(overlay(pixels, faces)).save(path, "PNG")
+        Image.fromarray(overlay(pixels, faces, indices)).save(path, "PNG")
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {error}") from error
 
@@ -173,4 +183,35 @@ def models(verify: bool) -> None:
         raise click.ClickException(str(error)) from error
 
 
+@main.command()
+@click.argument(
+    "photo", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
+)
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--faces", type=click.IntRange(min=1), default=100_000, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=30, show_default=True)
+def bench(photo: Path | None, threads: int, faces: int, rounds: int) -> None:
+    """Measure the resampler with up to so many faces in a batch, and the stages on a PHOTO.
+
+    Milliseconds are medians (10th–90th percentile).
+    """
+    from faceshape.bench import resampler_times, spread, stage_times
+    from faceshape.errors import FaceShapeError
+
+    try:
+        click.echo("faces in a batch, ms, faces/s, times a plain copy of the bytes")
+        for batch in resampler_times(faces, min(rounds, 5)):
+            rate, ratio = batch.faces_per_second, batch.times_a_copy
+            click.echo(f"{batch.faces:8}  {spread(batch.resample):28} {rate:10,.0f} {ratio:8.1f}")
+        if photo is not None:
+            click.echo(f"\nstage, ms with {threads} thread{'s' if threads > 1 else ''}")
+            for stage, times in stage_times(photo.read_bytes(), threads, rounds).items():
+                click.echo(f"{stage:20} {spread(times)}")
+    except FaceShapeError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.BadParameter(f"cannot read {photo}: {error}", param_hint="PHOTO") from error
+
+
 main.add_command(serve)
+main.add_command(track)

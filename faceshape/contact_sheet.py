@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from faceshape.contract import GROUPS
+from faceshape.crops import warp_crop
 from faceshape.draw import overlay
 from faceshape.errors import ImageError
 from faceshape.geometry import apply_transforms, crop_transforms, enclosing_boxes
 from faceshape.image import RGBImage, load_image
-from faceshape.landmarker import eye_line_roll, warp_crop
+from faceshape.landmarker import eye_line_roll
 from faceshape.types import FaceShape
 
 __all__ = ["MOST_TILES", "ContactSheet"]

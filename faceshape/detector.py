@@ -7,11 +7,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshape.geometry import non_maximum_suppression, turn_boxes, wrap_degrees
+from faceshape.geometry import (
+    ellipse_boxes,
+    line_roll,
+    non_maximum_suppression,
+    turn_boxes,
+    wrap_degrees,
+)
 from faceshape.image import RGBImage
+from faceshape.models import OnnxModel
 from faceshape.types import Detections
 
-__all__ = ["Detector", "DlibDetector", "RotationSearch"]
+__all__ = [
+    "Detector",
+    "DlibDetector",
+    "FirstLook",
+    "OnnxDetector",
+    "RotationSearch",
+    "UprightFaces",
+]
 
 
 class Detector(Protocol):
@@ -23,6 +37,139 @@ class Detector(Protocol):
         Boxes are tight around brow to chin: the landmarks' extent. They may reach outside.
         """
         ...
+
+
+class OnnxDetector:
+    """Our own network: finds faces of any roll in one pass and tells the roll.
+
+    It looks at two copies of a picture. The fine one is reduced so far that the smallest wanted
+    face is just large enough for the network; its longer side is at least 416 pixels where the
+    picture has them, which costs little, and at most 1024, which bounds the time. The coarse one
+    has 192 pixels, for the faces that fill the picture. Nothing is ever enlarged.
+    """
+
+    _SMALLEST_INSIDE = 13.0  # pixels of the copy
+    _FINE_SIDES = (416, 1024)
+    _COARSE_SIDE = 192
+    # From which size on, in pixels of the coarse copy, its faces count: looked at first, and beside
+    # the fine copy, where head and shoulders of a small face may look like a face.
+    _LARGE_INSIDE = (24.0, 64.0)
+    _SAME_FACE_IOU = 0.4
+    _MOST_CANDIDATES = 500  # before suppression, so that no picture takes forever
+    _SIZE_UNIT = 4.0  # strides that a logarithm of 0 stands for
+
+    def __init__(
+        self, model: OnnxModel, smallest_face: float = 20.0, threshold: float | None = None
+    ) -> None:
+        """Take the network and what is a face.
+
+        Args:
+            model: with uint8 RGB (1, H, W, 3) in, both sides multiples of 32; out come for each
+                stride the scores (1, H / stride, W / stride) and the geometry (…, 14): the centre's
+                offset from the cell's, the logarithm of width and height along the roll, and the
+                offsets of eyes, nose and mouth corners, image-left first, all in strides.
+            smallest_face: its longer side in pixels of the picture.
+            threshold: the least score, 0 to 1; None is the one that the manifest has.
+        """
+        self._model = model
+        self._strides: list[int] = model.entry.facts["strides"]
+        self._smallest_face = smallest_face
+        self._threshold = model.entry.facts["threshold"] if threshold is None else threshold
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Return the faces of a picture; see `Detector`."""
+        longest = max(image.shape[:2])
+        least, most = self._FINE_SIDES
+        wanted = longest * self._SMALLEST_INSIDE / self._smallest_face
+        fine = min(max(wanted, least), most, longest) / longest
+        passes = [self._candidates(image, fine, self._smallest_face)]
+        coarse = self._COARSE_SIDE / longest
+        if coarse < fine:
+            passes.append(self._candidates(image, coarse, self._LARGE_INSIDE[1] / coarse))
+        return self._distinct(passes)
+
+    def detect_large(self, image: RGBImage) -> Detections:
+        """Return the faces that are large enough to be found in the coarse copy alone."""
+        scale = min(self._COARSE_SIDE / max(image.shape[:2]), 1.0)
+        smallest = max(self._smallest_face, self._LARGE_INSIDE[0] / scale)
+        return self._distinct([self._candidates(image, scale, smallest)])
+
+    def _distinct(self, passes: list[tuple[NDArray[np.float32], ...]]) -> Detections:
+        """Return each face once, of candidates from several copies of a picture."""
+        scores, centres, sizes, roll = (np.concatenate(each) for each in zip(*passes, strict=True))
+        best = np.argsort(-scores, kind="stable")[: self._MOST_CANDIDATES]
+        boxes = ellipse_boxes(centres[best], sizes[best], roll[best])
+        found = Detections(boxes, scores[best], roll[best])
+        return found[non_maximum_suppression(boxes, found.scores, self._SAME_FACE_IOU)]
+
+    def _candidates(
+        self, image: RGBImage, scale: float, smallest: float
+    ) -> tuple[NDArray[np.float32], ...]:
+        """Return what one copy shows of faces whose longer side is `smallest` at least.
+
+        That is scores (K,), centres and sizes (K, 2) and roll (K,), in the picture's pixels.
+        """
+        copy, shrunk = _reduced_copy(image, scale)
+        outputs = self._model.run(copy[None])
+        parts = []
+        for stride, scores, geometry in zip(
+            self._strides, outputs[::2], outputs[1::2], strict=True
+        ):
+            rows, columns = np.nonzero(scores[0] >= self._threshold)
+            cells = (np.stack([columns, rows], axis=1) + 0.5) * stride
+            values = geometry[0, rows, columns]
+            eyes = (cells[:, None] + values[:, 4:8].reshape(-1, 2, 2) * stride) / shrunk
+            parts.append(
+                (
+                    scores[0, rows, columns],
+                    (cells + values[:, :2] * stride) / shrunk,
+                    np.exp(values[:, 2:4].clip(-4, 4)) * self._SIZE_UNIT * stride / shrunk,
+                    line_roll(eyes[:, 0], eyes[:, 1]),
+                )
+            )
+        found = [np.concatenate(each).astype(np.float32) for each in zip(*parts, strict=True)]
+        large = found[2].max(axis=1) >= smallest
+        return tuple(each[large] for each in found)
+
+
+def _reduced_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.float64]]:
+    """Return a picture reduced and with black to the next multiples of 32, and by how much (2,)."""
+    # Means over blocks of 2, 4, … pixels, as far as they go, and then the rest by interpolation:
+    # several times as fast as a mean over fractions of pixels, and next to the same.
+    halvings = int(np.log2(min(1 / scale, *image.shape[:2])))
+    step: int = 2**halvings
+    height, width = (side // step for side in image.shape[:2])
+    part = image[: height * step, : width * step]  # a pixel or so less at the edges
+    inner = (max(1, round(width * scale * step)), max(1, round(height * scale * step)))
+    copy = np.zeros((-(-inner[1] // 32) * 32, -(-inner[0] // 32) * 32, 3), np.uint8)
+    halved = part if step == 1 else cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+    copy[: inner[1], : inner[0]] = cv2.resize(halved, inner, interpolation=cv2.INTER_LINEAR)
+    return copy, np.array(inner) / (width * step, height * step)
+
+
+class FirstLook:
+    """The faces that fill a good part of the picture, at a small part of the whole cost."""
+
+    def __init__(self, detector: OnnxDetector) -> None:
+        """Take the detector whose coarse copy is looked at."""
+        self._detector = detector
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Return the large faces of a picture; see `Detector`."""
+        return self._detector.detect_large(image)
+
+
+class UprightFaces:
+    """Of the faces that a detector finds those with a roll of at most 45 degrees."""
+
+    def __init__(self, detector: Detector) -> None:
+        """Take the detector of faces of any roll."""
+        self._detector = detector
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Return the upright faces of a picture; see `Detector`."""
+        found = self._detector.detect(image)
+        return found[np.abs(found.roll) <= 45]
 
 
 class DlibDetector:
@@ -40,13 +187,17 @@ class DlibDetector:
     _SHIFT = (0.0, 0.086)
     _EXTENT = (0.92, 0.90)
 
-    def __init__(self, threshold: float = -0.3) -> None:
-        """Take the least score.
+    # dlib's own least score is 0. Below it are more faces that are turned, dark or masked, and more
+    # false alarms, which the regressor's presence score tells apart.
+    _THRESHOLD = -0.3
 
-        dlib's own default is 0. Below it are more faces that are turned, dark or masked, and more
-        false alarms, which the regressor's presence score tells apart.
+    def __init__(self, smallest_face: float = 0.0, threshold: float | None = None) -> None:
+        """Take the longer side of the smallest face in pixels and the least score.
+
+        Smaller faces are not searched for faster: they are left out of the answer.
         """
-        self._threshold = threshold
+        self._smallest_face = smallest_face
+        self._threshold = self._THRESHOLD if threshold is None else threshold
         self._local = threading.local()  # a dlib detector must not run in two threads at once
 
     def detect(self, image: RGBImage) -> Detections:
@@ -59,7 +210,9 @@ class DlibDetector:
             return Detections.none()
         corners = np.array([(r.left(), r.top(), r.right() + 1, r.bottom() + 1) for r in found])
         boxes = self._landmark_extent(corners / scale)
-        return Detections(boxes, np.array(scores, np.float32), np.zeros(len(boxes), np.float32))
+        large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) >= self._smallest_face
+        everything = Detections(boxes, np.float32(scores), np.zeros(len(boxes), np.float32))
+        return everything[large]
 
     def _hog(self) -> Any:  # dlib has no types
         if not hasattr(self._local, "hog"):

@@ -1,51 +1,84 @@
 """The engine: picture in, faces with 90 landmarks out; the stages in their order."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from faceshape.detector import Detector, DlibDetector, RotationSearch
+from faceshape.detector import (
+    Detector,
+    DlibDetector,
+    FirstLook,
+    OnnxDetector,
+    RotationSearch,
+    UprightFaces,
+)
 from faceshape.errors import ParameterError, ShapeError
-from faceshape.geometry import box_area
+from faceshape.geometry import box_area, enclosing_boxes, non_maximum_suppression
 from faceshape.image import ImageSource, RGBImage, load_image
 from faceshape.landmarker import Landmarker
 from faceshape.models import OnnxModel, model_entry
 from faceshape.types import Detections, FaceShape, Mode
 
-__all__ = ["MAX_FACES", "FaceShapeEngine"]
+__all__ = ["LEAST_PRESENCE", "MAX_FACES", "FaceShapeEngine"]
 
 MAX_FACES = 10
 """How many faces are answered at most (API document, section 2, Mode)."""
 
-# Presence below which a detection is taken for a false alarm. Faces of the validation split have
-# 0.99 and more, so there is room for worse ones.
-_LEAST_PRESENCE = 0.9
+LEAST_PRESENCE = 0.9
+"""Presence below which a detection is taken for a false alarm.
+
+Faces of the validation split have 0.99 and more, so there is room for worse ones.
+"""
+
+# Of landmarks' extents; two boxes of one face lead to nearly the same landmarks.
+_SAME_FACE_IOU = 0.5
+
+# Which detectors are asked for the faces of a picture, one after another until one has found a
+# face: by whether turned faces are wanted, and by mode.
+_Passes = Mapping[tuple[bool, Mode], tuple[Detector, ...]]
 
 
 class FaceShapeEngine:
     """Finds faces and their 90 landmarks; safe to share between threads."""
 
     def __init__(
-        self, detector: Literal["auto", "dlib"] = "auto", threads: int | None = None
+        self,
+        detector: Literal["auto", "onnx", "dlib"] = "auto",
+        threads: int | None = None,
+        smallest_face: float = 20.0,
+        score_threshold: float | None = None,
     ) -> None:
         """Load the models once and verify them.
 
         Args:
-            detector: "dlib" is dlib's HOG; "auto" the best there is, at present the same.
-            threads: that one call may use in the network, at least 1; None takes all cores.
+            detector: "onnx" is our own network, "dlib" dlib's HOG, "auto" the better: our own.
+            threads: that one call may use in the networks, at least 1; None takes all cores.
+            smallest_face: longer side in pixels of the smallest face that is looked for, brow to
+                chin; with our own detector small faces cost time. dlib ends at 40 by itself.
+            score_threshold: the least score in the detector's own unit; None is its default.
 
         Raises:
-            ParameterError: no such detector, or threads below 1.
+            ParameterError: no such detector, threads below 1, or a number that is not positive.
             ModelError: a model is missing or is not the one that the manifest names.
         """
-        if detector not in ("auto", "dlib"):
-            raise ParameterError(f"no detector is called {detector!r}; there are auto, dlib")
+        if detector not in ("auto", "onnx", "dlib"):
+            raise ParameterError(f"no detector is called {detector!r}; there are auto, onnx, dlib")
         if threads is not None and threads < 1:
             raise ParameterError(f"threads must be at least 1, not {threads}")
-        self._upright: Detector = DlibDetector()
-        self._turned: Detector = RotationSearch(self._upright)
-        self._landmarker = Landmarker(OnnxModel(model_entry("landmarks"), threads))
+        if not 0 < smallest_face < np.inf:
+            raise ParameterError(f"smallest_face must be a number of pixels, not {smallest_face}")
+        if score_threshold is not None and not np.isfinite(score_threshold):
+            raise ParameterError(f"score_threshold must be a number, not {score_threshold}")
+        if detector == "dlib":
+            self._passes = _dlib_passes(smallest_face, score_threshold)
+        else:
+            network = OnnxModel(model_entry("detector"), threads)
+            self._passes = _own_passes(OnnxDetector(network, smallest_face, score_threshold))
+        self._landmarker = Landmarker(
+            OnnxModel(model_entry("landmarks"), threads), OnnxModel(model_entry("eyes"), threads)
+        )
 
     def analyze(
         self, image: ImageSource, mode: Mode = Mode.ALL, rotate: bool = False
@@ -67,15 +100,13 @@ class FaceShapeEngine:
         if mode not in tuple(Mode):
             raise ParameterError(f"mode is 0 (all faces) or 1 (the largest), not {mode!r}")
         pixels = load_image(image)
-        found = self._detect(pixels, rotate)
         wanted = 1 if mode == Mode.LARGEST else MAX_FACES
         faces: list[FaceShape] = []
-        # The largest detection may be a false alarm; those behind it are only looked at then.
-        for start in range(0, len(found), wanted):
-            faces += self._shape(pixels, found[start : start + wanted])
-            if len(faces) >= wanted:
+        for detector in self._passes[rotate, Mode(mode)]:
+            faces = self._confirmed(pixels, _largest_first(detector.detect(pixels)), wanted)
+            if faces:
                 break
-        return faces[:wanted]
+        return faces
 
     def detect(self, image: ImageSource, rotate: bool = False) -> Detections:
         """Return what the detector finds, the largest first, false alarms included.
@@ -88,7 +119,8 @@ class FaceShapeEngine:
             ImageError: the picture cannot be read.
             ParameterError: the array is not a picture.
         """
-        return self._detect(load_image(image), rotate)
+        [detector] = self._passes[rotate, Mode.ALL]
+        return _largest_first(detector.detect(load_image(image)))
 
     def landmarks(
         self, image: ImageSource, boxes: ArrayLike, roll: ArrayLike | None = None
@@ -108,11 +140,36 @@ class FaceShapeEngine:
         boxes, angles = _checked_boxes(boxes, roll)
         return self._landmarker.locate(pixels, boxes, angles).points
 
-    def _detect(self, pixels: RGBImage, rotate: bool) -> Detections:
-        found = (self._turned if rotate else self._upright).detect(pixels)
-        return found[np.argsort(-box_area(found.boxes), kind="stable")]
+    def shapes(self, image: ImageSource, found: Detections) -> list[FaceShape]:
+        """Return the shape of each detection, in their order, without detection.
 
-    def _shape(self, pixels: RGBImage, found: Detections) -> list[FaceShape]:
+        None is left out: one whose `presence` is below `LEAST_PRESENCE` is probably no face.
+
+        Args:
+            image: as for `analyze`.
+            found: from `detect`, or from an earlier picture of the same faces.
+
+        Raises:
+            ImageError: the picture cannot be read.
+            ShapeError: a box or a roll is not finite, or a box has no area.
+        """
+        pixels = load_image(image)
+        _checked_boxes(found.boxes, found.roll)
+        return self._shapes(pixels, found)
+
+    def _confirmed(self, pixels: RGBImage, found: Detections, wanted: int) -> list[FaceShape]:
+        """Return the shapes of the first `wanted` detections that are faces."""
+        faces: list[FaceShape] = []
+        # The largest detection may be a false alarm; those behind it are only looked at then.
+        for start in range(0, len(found), wanted):
+            shapes = self._shapes(pixels, found[start : start + wanted])
+            faces += [face for face in shapes if face.presence >= LEAST_PRESENCE]
+            faces = _distinct(faces)
+            if len(faces) >= wanted:
+                break
+        return faces[:wanted]
+
+    def _shapes(self, pixels: RGBImage, found: Detections) -> list[FaceShape]:
         located = self._landmarker.locate(pixels, found.boxes, found.roll)
         return [
             FaceShape(
@@ -123,8 +180,42 @@ class FaceShapeEngine:
                 presence=float(located.presence[i]),
                 roll=float(located.roll[i]),
             )
-            for i in np.flatnonzero(located.presence >= _LEAST_PRESENCE)
+            for i in range(len(found))
         ]
+
+
+def _own_passes(detector: OnnxDetector) -> _Passes:
+    """Find the largest face from coarse to fine: the fine pass runs if the coarse finds nothing."""
+    by_mode: dict[Mode, tuple[Detector, ...]] = {
+        Mode.ALL: (detector,),
+        Mode.LARGEST: (FirstLook(detector), detector),
+    }
+    turned = {(True, mode): passes for mode, passes in by_mode.items()}
+    upright = {(False, mode): tuple(map(UprightFaces, each)) for mode, each in by_mode.items()}
+    return turned | upright
+
+
+def _dlib_passes(smallest_face: float, threshold: float | None) -> _Passes:
+    upright = DlibDetector(smallest_face, threshold)
+    turned = RotationSearch(upright)
+    return {
+        (rotate, mode): (turned if rotate else upright,)
+        for rotate in (False, True)
+        for mode in Mode
+    }
+
+
+def _distinct(faces: list[FaceShape]) -> list[FaceShape]:
+    """Return the faces in their order without those whose landmarks met on a better one's."""
+    if len(faces) < 2:
+        return faces
+    boxes = enclosing_boxes(np.stack([face.points for face in faces]))
+    kept = non_maximum_suppression(boxes, [face.score for face in faces], _SAME_FACE_IOU)
+    return [faces[i] for i in np.sort(kept)]
+
+
+def _largest_first(found: Detections) -> Detections:
+    return found[np.argsort(-box_area(found.boxes), kind="stable")]
 
 
 def _checked_boxes(

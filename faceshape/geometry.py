@@ -14,6 +14,7 @@ __all__ = [
     "box_iou",
     "boxes_along_roll",
     "crop_transforms",
+    "ellipse_boxes",
     "enclosing_boxes",
     "invert_transforms",
     "line_roll",
@@ -75,13 +76,32 @@ def boxes_along_roll(points: ArrayLike, roll: ArrayLike) -> NDArray[np.float64]:
     A box's sides follow its roll (N,), in degrees; its numbers are those of the box turned upright
     about its centre, as `crop_transforms` takes it together with the roll.
     """
-    unit = np.tile([-0.5, -0.5, 0.5, 0.5], (len(np.asarray(points)), 1))
-    turns = crop_transforms(unit, roll, 1, 1.0)  # no change of scale
-    upright = enclosing_boxes(apply_transforms(turns, points))
-    centres = upright.reshape(-1, 2, 2).mean(axis=1, keepdims=True)
-    half = (upright[:, 2:] - upright[:, :2]) / 2
-    middle = apply_transforms(invert_transforms(turns), centres)[:, 0]
-    return np.concatenate([middle - half, middle + half], axis=1)
+    x, y = np.moveaxis(np.asarray(points, np.float64), 2, 0)
+    angle = np.radians(np.asarray(roll, np.float64).reshape(-1))
+    cosine, sine = np.cos(angle), np.sin(angle)
+    across, down = cosine[:, None], sine[:, None]
+    upright = np.stack([x * across + y * down, y * across - x * down], axis=2)
+    low, high = upright.min(axis=1).T, upright.max(axis=1).T
+    (x, y), half = (low + high) / 2, (high - low) / 2
+    middle = np.stack([x * cosine - y * sine, x * sine + y * cosine])
+    boxes: NDArray[np.float64] = np.concatenate([middle - half, middle + half]).T
+    return boxes
+
+
+def ellipse_boxes(centres: ArrayLike, sizes: ArrayLike, roll: ArrayLike) -> NDArray[np.float32]:
+    """Return the tight boxes (N, 4) around ellipses, the shape that a face is closest to.
+
+    Args:
+        centres: (N, 2).
+        sizes: (N, 2) width and height before the ellipse is turned.
+        roll: (N,) by how many degrees it is turned, clockwise as seen.
+    """
+    centres = np.asarray(centres, np.float32).reshape(-1, 2)
+    half = np.asarray(sizes, np.float32).reshape(-1, 2) / 2
+    angle = np.radians(np.asarray(roll, np.float32).reshape(-1))
+    across = np.stack([np.cos(angle), np.sin(angle)], axis=1)  # the width's share in x and y
+    reach = np.hypot(half[:, :1] * across, half[:, 1:] * across[:, ::-1])
+    return np.concatenate([centres - reach, centres + reach], axis=1).astype(np.float32)
 
 
 def line_roll(left: ArrayLike, right: ArrayLike) -> NDArray[np.float64]:
@@ -108,14 +128,17 @@ def crop_transforms(
         side: of the crop, pixels.
         margin: side of the square in the picture, as a multiple of the box's longer side.
     """
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    x0, y0, x1, y1 = np.asarray(boxes, np.float64).reshape(-1, 4).T
     angle = np.radians(np.asarray(roll, np.float64).reshape(-1))
-    scale = side / (margin * (boxes[:, 2:] - boxes[:, :2]).max(axis=1))
+    scale = side / (margin * np.maximum(x1 - x0, y1 - y0))
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
-    linear = np.stack([cosine, sine, -sine, cosine], axis=1).reshape(-1, 2, 2)
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    offset = side / 2 - (linear @ centre[:, :, None])[:, :, 0]
-    return np.concatenate([linear, offset[:, :, None]], axis=2)
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    transforms = np.empty((len(cosine), 2, 3))
+    transforms[:, 0, 0] = transforms[:, 1, 1] = cosine
+    transforms[:, 0, 1], transforms[:, 1, 0] = sine, -sine
+    transforms[:, 0, 2] = side / 2 - cosine * x - sine * y
+    transforms[:, 1, 2] = side / 2 + sine * x - cosine * y
+    return transforms
 
 
 def apply_transforms(transforms: ArrayLike, points: ArrayLike) -> NDArray[np.float64]:
@@ -129,9 +152,10 @@ def apply_transforms(transforms: ArrayLike, points: ArrayLike) -> NDArray[np.flo
 
 def invert_transforms(transforms: ArrayLike) -> NDArray[np.float64]:
     """Return the inverses (N, 2, 3) of affine transforms (N, 2, 3)."""
-    transforms = np.asarray(transforms, np.float64)
-    linear = np.linalg.inv(transforms[:, :, :2])
-    return np.concatenate([linear, -linear @ transforms[:, :, 2:]], axis=2)
+    (a, b, x), (c, d, y) = np.asarray(transforms, np.float64).transpose(1, 2, 0)
+    adjoint = np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]])
+    inverses: NDArray[np.float64] = (adjoint / (a * d - b * c)).transpose(2, 0, 1)
+    return inverses
 
 
 def pixel_matrix(transform: ArrayLike) -> NDArray[np.float64]:

@@ -44,6 +44,7 @@ ImageSource: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | 
 
 _FORMATS = ("JPEG", "PNG", "BMP")
 _EXIF_ORIENTATION = 0x0112
+_BAND = 64  # lines that are converted at once
 _WHITE_SPACE = re.compile(r"\s+")
 # What Pillow's decoders raise on malformed files, found by feeding them such files.
 _DECODER_ERRORS = (
@@ -162,6 +163,12 @@ def _from_array(array: NDArray[np.uint8], limits: ImageLimits) -> RGBImage:
 
 
 def _from_bytes(data: bytes, limits: ImageLimits) -> RGBImage:
+    pixels, orientation = _decode(data, limits)  # Pillow's own copy is gone when it is turned
+    return _upright(pixels, orientation)
+
+
+def _decode(data: bytes, limits: ImageLimits) -> tuple[RGBImage, int]:
+    """Return the pixels as they are stored, and the EXIF orientation."""
     from PIL import Image, UnidentifiedImageError
 
     _check_size(len(data), limits)
@@ -181,7 +188,7 @@ def _from_bytes(data: bytes, limits: ImageLimits) -> RGBImage:
     except _DECODER_ERRORS as error:
         raise ImageDecodeError(f"not readable: {error}") from error
     # The tag may hold anything that EXIF can: text, a fraction, a list.
-    return _upright(pixels, orientation if isinstance(orientation, int) else 1)
+    return pixels, orientation if isinstance(orientation, int) else 1
 
 
 def _check_size(count: int, limits: ImageLimits) -> None:
@@ -213,7 +220,13 @@ def _to_rgb(picture: "PillowImage") -> RGBImage:
         return np.repeat(grey[:, :, None], 3, axis=2)
     if picture.has_transparency_data:
         return _over_white(np.asarray(picture.convert("RGBA")))
-    return np.array(picture.convert("RGB"))
+    # In bands: Pillow keeps four bytes for a pixel, and a whole copy on the way is as much again.
+    pixels: RGBImage = np.empty((picture.height, picture.width, 3), np.uint8)
+    for top in range(0, picture.height, _BAND):
+        below = min(top + _BAND, picture.height)
+        band = picture.crop((0, top, picture.width, below))
+        pixels[top:below] = np.asarray(band.convert("RGB"))
+    return pixels
 
 
 def _over_white(rgba: NDArray[np.uint8]) -> RGBImage:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from faceshape.crops import warp_crop
 from faceshape.geometry import (
     apply_transforms,
     boxes_along_roll,
@@ -17,7 +18,6 @@ from faceshape.geometry import (
     enclosing_boxes,
     pixel_matrix,
 )
-from faceshape.landmarker import warp_crop
 
 Picture = NDArray[np.uint8]
 
@@ -138,26 +138,40 @@ def random_damage(crop: Picture, outline: NDArray, background: Picture, rng: Gen
         rng: the random generator.
     """
     if rng.random() < 0.30:
-        crop = _occluded(crop, outline, background, rng)
-    if rng.random() < 0.15:
-        crop = _lit_from_one_side(crop, rng)
-    if rng.random() < 0.85:
-        crop = _recoloured(crop, rng)
-    if rng.random() < 0.15:
-        grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-        crop = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
-    if rng.random() < 0.20:
-        crop = _blurred(crop, rng)
+        crop = occluded(crop, outline, background, rng)
+    crop = random_blur(random_light(crop, rng), rng)
     if rng.random() < 0.25:
         crop = _coarsened(crop, rng)
+    return random_sensor(crop, rng)
+
+
+def random_light(picture: Picture, rng: Generator) -> Picture:
+    """Return the picture (H, W, 3) in another light, in other colours or in grey."""
+    if rng.random() < 0.15:
+        picture = _lit_from_one_side(picture, rng)
+    if rng.random() < 0.85:
+        picture = _recoloured(picture, rng)
+    if rng.random() < 0.15:
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    return picture
+
+
+def random_blur(picture: Picture, rng: Generator) -> Picture:
+    """Return the picture, one in five out of focus or moved."""
+    return _blurred(picture, rng) if rng.random() < 0.20 else picture
+
+
+def random_sensor(picture: Picture, rng: Generator) -> Picture:
+    """Return the picture, some with noise, some compressed."""
     if rng.random() < 0.20:
         sigma = rng.uniform(2, 18)
-        noise = rng.standard_normal(crop.shape, np.float32) * np.float32(sigma)
-        crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
+        noise = rng.standard_normal(picture.shape, np.float32) * np.float32(sigma)
+        picture = np.clip(picture + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.15:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))]
-        crop = cv2.imdecode(cv2.imencode(".jpg", crop, quality)[1], cv2.IMREAD_COLOR)
-    return crop
+        picture = cv2.imdecode(cv2.imencode(".jpg", picture, quality)[1], cv2.IMREAD_COLOR)
+    return picture
 
 
 def _recoloured(crop: Picture, rng: Generator) -> Picture:
@@ -195,7 +209,8 @@ def _coarsened(crop: Picture, rng: Generator) -> Picture:
     return cv2.resize(shrunk, (side, side), interpolation=way)
 
 
-def _occluded(crop: Picture, outline: NDArray, background: Picture, rng: Generator) -> Picture:
+def occluded(crop: Picture, outline: NDArray, background: Picture, rng: Generator) -> Picture:
+    """Cover a part of a square crop; see `random_damage` for the arguments."""
     side = len(crop)
     mask = np.zeros((side, side), np.uint8)
     kind = rng.random()

@@ -67,7 +67,7 @@ def load_faces(folder: Path) -> Faces:
     mesh478, wflw98 = points("mesh478"), points("wflw98")
     identity = column("identity")
     return Faces(
-        pictures=[picture for shard in shards for picture in _pictures(shard)],
+        pictures=[picture for shard in shards for picture in pictures_of(shard)],
         dense=consensus(mesh478, wflw98),
         weight=label_weight(mesh478, wflw98, column("mesh_spread_px")),
         source=column("source"),
@@ -86,7 +86,7 @@ def load_backgrounds(folder: Path, side: int = 256) -> list[NDArray[np.uint8]]:
     for path in sorted(folder.glob("scenes-*.npz")):
         shard = np.load(path)
         empty = np.setdiff1d(np.arange(len(shard["size"])), shard["scene"])
-        for picture in _pictures(shard, empty):
+        for picture in pictures_of(shard, empty):
             scale = min(1.0, side / min(picture.shape[:2]))
             backgrounds.append(
                 cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -94,7 +94,7 @@ def load_backgrounds(folder: Path, side: int = 256) -> list[NDArray[np.uint8]]:
     return backgrounds
 
 
-def _pictures(shard, which=None) -> Iterator[NDArray[np.uint8]]:
+def pictures_of(shard, which=None) -> Iterator[NDArray[np.uint8]]:
     data, offset = shard["jpeg"], shard["offset"]
     for i in range(len(offset) - 1) if which is None else which:
         decoded = cv2.imdecode(data[offset[i] : offset[i + 1]], cv2.IMREAD_COLOR)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 INPUT_SIDE = 128
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1):
+def conv_norm(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1):
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -18,7 +18,7 @@ class FusedBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(_conv(inputs, outputs, 3, stride), nn.ReLU(inplace=True))
+        self.body = nn.Sequential(conv_norm(inputs, outputs, 3, stride), nn.ReLU(inplace=True))
         self.residual = inputs == outputs and stride == 1
 
     def forward(self, x: Tensor) -> Tensor:
@@ -32,11 +32,11 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = inputs * expansion
         self.body = nn.Sequential(
-            _conv(inputs, hidden),
+            conv_norm(inputs, hidden),
             nn.ReLU(inplace=True),
-            _conv(hidden, hidden, 3, stride, groups=hidden),
+            conv_norm(hidden, hidden, 3, stride, groups=hidden),
             nn.ReLU(inplace=True),
-            _conv(hidden, outputs),
+            conv_norm(hidden, outputs),
         )
         self.residual = inputs == outputs and stride == 1
 
@@ -44,7 +44,7 @@ class InvertedResidual(nn.Module):
         return x + self.body(x) if self.residual else self.body(x)
 
 
-def _stage(block, inputs: int, outputs: int, repeats: int, **options) -> nn.Sequential:
+def stage(block, inputs: int, outputs: int, repeats: int, **options) -> nn.Sequential:
     blocks = [block(inputs, outputs, stride=2, **options)]
     blocks += [block(outputs, outputs, stride=1, **options) for _ in range(repeats - 1)]
     return nn.Sequential(*blocks)
@@ -59,13 +59,13 @@ class LandmarkNetwork(nn.Module):
     def __init__(self, mean_shape: Tensor) -> None:
         super().__init__()
         points = len(mean_shape)
-        self.stem = nn.Sequential(_conv(3, 16, 3, 2), nn.ReLU(inplace=True))
-        self.stage4 = _stage(FusedBlock, 16, 24, 2)
-        self.stage8 = _stage(InvertedResidual, 24, 48, 3, expansion=3)
-        self.stage16 = _stage(InvertedResidual, 48, 96, 4, expansion=3)
-        self.stage32 = _stage(InvertedResidual, 96, 128, 2, expansion=3)
-        self.fine = nn.Sequential(_conv(96, 24), nn.ReLU(inplace=True), nn.Flatten())
-        self.coarse = nn.Sequential(_conv(128, 64), nn.ReLU(inplace=True), nn.Flatten())
+        self.stem = nn.Sequential(conv_norm(3, 16, 3, 2), nn.ReLU(inplace=True))
+        self.stage4 = stage(FusedBlock, 16, 24, 2)
+        self.stage8 = stage(InvertedResidual, 24, 48, 3, expansion=3)
+        self.stage16 = stage(InvertedResidual, 48, 96, 4, expansion=3)
+        self.stage32 = stage(InvertedResidual, 96, 128, 2, expansion=3)
+        self.fine = nn.Sequential(conv_norm(96, 24), nn.ReLU(inplace=True), nn.Flatten())
+        self.coarse = nn.Sequential(conv_norm(128, 64), nn.ReLU(inplace=True), nn.Flatten())
         self.shape = nn.Sequential(nn.Linear(24 * 64 + 64 * 16, 192), nn.Linear(192, points * 2))
         self.presence = nn.Linear(128, 1)
         self.register_buffer("mean_shape", mean_shape)

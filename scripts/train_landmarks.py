@@ -4,7 +4,6 @@ Needs the extra ``train``. Every epoch leaves a checkpoint in --out that --resum
 a line in ``log.jsonl`` and the curves as ``curves.png``.
 """
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from faceshape.contract import GROUPS, interocular_distance, resample
 from faceshape.landmarker import eye_line_roll
 from landmark_data import DENSE, Faces, apparent_yaw, load_backgrounds, load_faces
 from landmark_network import INPUT_SIDE, LandmarkNetwork
+from training_run import TrainingRun, draw_curves, make_average
 
 CROP = CropGeometry(side=INPUT_SIDE, margin=1.3)
 NON_FACES = 0.125  # share of a batch
@@ -128,38 +128,6 @@ def wing(error: Tensor, width: float = 0.04, curvature: float = 0.004) -> Tensor
     return torch.where(error < width, near, error + offset) / width
 
 
-def make_average(network: nn.Module) -> torch.optim.swa_utils.AveragedModel:
-    """Return the exponential moving average of the weights, batch statistics included."""
-
-    def blend(average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
-        keep = min(0.999, (1 + float(updates)) / (10 + float(updates)))
-        return (
-            average + (1 - keep) * (current - average) if average.is_floating_point() else current
-        )
-
-    return torch.optim.swa_utils.AveragedModel(network, avg_fn=blend, use_buffers=True)
-
-
-def draw_curves(log: Path, picture: Path) -> None:
-    """Draw loss and validation error over the epochs."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
-    left.plot([line["epoch"] for line in lines], [line["loss"] for line in lines])
-    left.set(xlabel="epoch", ylabel="training loss")
-    scored = [line for line in lines if "nme" in line]
-    for name in ("nme", *GROUPS):
-        right.plot([x["epoch"] for x in scored], [x[name] for x in scored], label=name)
-    right.set(xlabel="epoch", ylabel="% of the inter-ocular distance", ylim=(1, 8))
-    right.legend(fontsize=7)
-    figure.savefig(picture, dpi=90, bbox_inches="tight")
-    pyplot.close(figure)
-
-
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="has faces/, scenes/")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/landmarks"))
@@ -172,7 +140,6 @@ def main(data: Path, out: Path, epochs: int, rate: float, workers: int, resume: 
     torch.manual_seed(SEED)
     cv2.setNumThreads(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    out.mkdir(parents=True, exist_ok=True)
     faces = load_faces(data / "faces")
     training = TrainingCrops(faces, load_backgrounds(data / "scenes"), epochs)
     validation = Validation.of(faces)
@@ -187,14 +154,8 @@ def main(data: Path, out: Path, epochs: int, rate: float, workers: int, resume: 
         optimizer, rate, steps, pct_start=0.06, div_factor=20, final_div_factor=500
     )
     parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
-    checkpoint, first = out / "checkpoint.pt", 0
-    if resume:
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        first = state["epoch"]
-    else:
-        (out / "log.jsonl").unlink(missing_ok=True)
+    run = TrainingRun(out, parts)
+    first = run.start(resume, device)
 
     numbers = range(first * training.per_epoch, len(training))
     batches = iter(
@@ -224,13 +185,8 @@ def main(data: Path, out: Path, epochs: int, rate: float, workers: int, resume: 
             "seconds": round(time.monotonic() - started),
         }
         line |= {k: round(v, 3) for k, v in validation.errors(average.module, device).items()}
-        with (out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(line) + "\n")
-        click.echo(json.dumps(line))
-        state = {name: part.state_dict() for name, part in parts.items()} | {"epoch": epoch}
-        torch.save(state, checkpoint.with_suffix(".tmp"))
-        checkpoint.with_suffix(".tmp").replace(checkpoint)
-        draw_curves(out / "log.jsonl", out / "curves.png")
+        run.finish_epoch(line)
+        draw_curves(run.logged(), [["loss", "presence_loss"], ["nme", *GROUPS]], out / "curves.png")
     torch.save(average.module.state_dict(), out / "landmarks.pt")
 
 

@@ -1,7 +1,10 @@
-"""The landmark benchmark: its readers and measures on tiny sets made of the astronaut."""
+"""The benchmarks of landmarks and speed, on tiny sets made of the astronaut."""
 
 import json
+import os
+import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import cv2
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 
 from faceshape import resample
 from faceshape.contract import interocular_distance
+from faceshape.topology import load_topology
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
@@ -19,10 +23,15 @@ import accuracy
 import accuracy_tables
 import contenders
 import error_measures as measures
+import installed_size
 import labelled_faces
+import naive_resampler
 import presence
 import result_table
+import speed_pictures
 import stability
+import throughput
+import throughput_tables
 
 _EXACT_AND_MIRRORED = ("exact", "exact, picture mirrored")
 
@@ -245,3 +254,79 @@ def test_incomplete_commands_are_refused(arguments, message):
     result = CliRunner().invoke(accuracy.main, arguments)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_group_pictures_have_as_many_faces_as_asked_for(engine):
+    for faces in (1, 3, 10):
+        picture = speed_pictures.group_picture((640, 480), faces)
+        assert picture.shape == (480, 640, 3)
+        assert len(engine.analyze(picture)) == faces
+
+
+def test_the_naive_resampler_does_the_same(face):
+    dense = face.dense[None]
+    naive = naive_resampler.resample_naively(dense, load_topology("dense166"))
+    off = np.abs(naive - resample(dense, "dense166")).max()
+    assert 0 < off < 0.001 * interocular_distance(face.points)
+
+
+def test_one_command_measures_speed(tmp_path):
+    target = tmp_path / "tables.json"
+    sections = ("resampler", "regressor", "stages", "workers", "start", "installed")
+    arguments = ["--faces", "10", "--pictures", "2", "--rounds", "1", "--json", str(target)]
+    for section in sections:
+        arguments += ["--section", section]
+    result = CliRunner().invoke(throughput.main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "FaceMesh is left out" in result.output
+    tables = json.loads(target.read_text(encoding="utf-8"))
+    resampler, regressor, stages, workers, start, installed = (each["rows"] for each in tables)
+    assert set(resampler) == {"1", "10"}
+    assert resampler["10"]["× naive"] > 10
+    assert set(regressor) == {"1", "2", "4", "8", "16", "32"}
+    assert "detect" in stages
+    assert set(workers) == {"1", "2"}
+    assert "first `analyze`" in start
+    assert installed["faceshape"]["MB"] > installed["faceshape"]["itself"] > 4
+
+
+def test_peers_without_facemesh_have_a_column_for_each_detector(monkeypatch):
+    monkeypatch.setattr(throughput_tables, "_PICTURES", [((160, 120), 1)])
+    [[name, cells]] = throughput_tables.peers_table(None, 1).rows
+    assert name == "160 × 120, 1 face"
+    assert len(cells) == len(throughput_tables.available_detectors()) + 1
+    assert all("ms" not in cell and "×" in cell for cell in cells)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
+def test_cores_are_given_back():
+    cores, threads = os.sched_getaffinity(0), cv2.getNumThreads()
+    with throughput_tables.on_cores(1):
+        assert len(os.sched_getaffinity(0)) == 1
+        assert cv2.getNumThreads() == 1
+    assert os.sched_getaffinity(0) == cores
+    assert cv2.getNumThreads() == threads
+
+
+def test_a_closure_counts_each_distribution_once():
+    sizes = installed_size.closure_sizes("click")
+    assert sizes["click"] > 100_000
+    with pytest.raises(PackageNotFoundError):
+        installed_size.closure_sizes("no-such-distribution")
+
+
+def test_the_core_is_many_times_as_fast_as_the_naive_version():
+    """pytest-benchmark does not measure beside xdist's workers, hence a process of its own."""
+    guard = Path(throughput.__file__).with_name("test_core_speed.py")
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    alone = {name: value for name, value in os.environ.items() if "XDIST" not in name}
+    run = subprocess.run(
+        [*command, "-q", str(guard)],
+        cwd=guard.parent,
+        env=alone,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "1 passed" in run.stdout

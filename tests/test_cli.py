@@ -49,6 +49,15 @@ def test_standard_input_pretty_and_overlay(photo, portrait, tmp_path):
     assert 0.005 < changed < 0.1
 
 
+def test_an_overlay_may_have_numbers(photo, tmp_path):
+    pictures = tmp_path / "plain.png", tmp_path / "numbered.png"
+    for picture, options in zip(pictures, ((), ("--indices",)), strict=True):
+        assert run("analyze", photo, "--draw", picture, *options).exit_code == 0
+    plain, numbered = (np.asarray(Image.open(picture)) for picture in pictures)
+    assert (plain != numbered).any(axis=2).mean() > 0.01
+    assert run("analyze", photo, "--indices").exit_code == 2
+
+
 def test_a_turned_photo_needs_rotate(portrait, tmp_path):
     path = tmp_path / "turned.png"
     Image.fromarray(np.rot90(portrait)).save(path)

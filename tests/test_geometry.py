@@ -10,6 +10,7 @@ from faceshape.geometry import (
     box_iou,
     boxes_along_roll,
     crop_transforms,
+    ellipse_boxes,
     enclosing_boxes,
     invert_transforms,
     non_maximum_suppression,
@@ -117,3 +118,22 @@ def test_turned_boxes_hold_the_same_pixels(turns):
 
 def test_angles_are_wrapped():
     assert wrap_degrees([180, 270, -190, 45]).tolist() == [-180, -90, 170, 45]
+
+
+@given(st.tuples(sides, sides), st.floats(-720, 720, width=32))
+def test_ellipse_boxes_are_tight(size, roll):
+    angle = np.radians(roll)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    around = np.linspace(0, 2 * np.pi, 721)
+    outline = np.stack([np.cos(around), np.sin(around)], axis=1) * np.array(size) / 2
+    expected = enclosing_boxes((outline @ turn.T + [30, -7])[None])
+    np.testing.assert_allclose(
+        ellipse_boxes([[30, -7]], [size], [roll]), expected, atol=1e-3 * max(size)
+    )
+
+
+def test_ellipse_boxes_of_quarter_turns_swap_the_sides():
+    found = ellipse_boxes([[0, 0]] * 3, [[6, 4]] * 3, [0, 90, -180])
+    expected = [[-3, -2, 3, 2], [-2, -3, 2, 3], [-3, -2, 3, 2]]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert ellipse_boxes(np.empty((0, 2)), np.empty((0, 2)), []).shape == (0, 4)

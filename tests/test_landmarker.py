@@ -4,8 +4,10 @@ import pytest
 
 from faceshape.contract import interocular_distance
 from faceshape.errors import ShapeError
-from faceshape.geometry import apply_transforms, crop_transforms, enclosing_boxes
-from faceshape.landmarker import eye_line_roll, warp_crop
+from faceshape.eyes import eye_points
+from faceshape.geometry import enclosing_boxes
+from faceshape.landmarker import Landmarker, eye_line_roll
+from faceshape.models import OnnxModel, model_entry
 
 
 @pytest.fixture(scope="module")
@@ -106,18 +108,25 @@ def test_eye_line_roll_is_clockwise():
     assert eye_line_roll(points).tolist() == [45, 180]
 
 
-@pytest.mark.parametrize("scale", [0.1, 0.3, 0.7, 1, 3])
-def test_a_crop_shows_a_place_where_the_transform_says(scale):
-    """A bright dot, drawn in the picture, lies at its mapped place in the crop."""
-    side = int(80 / scale)
-    picture = np.zeros((int(400 / scale), int(500 / scale), 3), np.uint8)
-    centre = np.array([260.0, 210.0]) / scale
-    radius = max(2, round(6 / scale))
-    cv2.circle(picture, tuple(int(c) for c in centre), radius, (255, 255, 255), -1)
-    box = np.array([[*(centre - side * 0.6), *(centre + side * 0.4)]])
-    transform = crop_transforms(box, [30.0], 128, 1.3)[0]
-    crop = warp_crop(picture, transform, 128).astype(float)[..., 0]
-    y, x = np.mgrid[:128, :128] + 0.5
-    found = np.array([(x * crop).sum(), (y * crop).sum()]) / crop.sum()
-    expected = apply_transforms(transform[None], [[np.floor(centre) + 0.5]])[0, 0]
-    np.testing.assert_allclose(found, expected, atol=0.15)
+def test_the_close_look_moves_the_eyes_and_nothing_else(portrait, box):
+    models = [OnnxModel(model_entry(name), threads=1) for name in ("landmarks", "eyes")]
+    far, near = Landmarker(models[0]), Landmarker(*models)
+    before, after = (each.locate(portrait, box, [0]) for each in (far, near))
+    eyes = eye_points(near.topology)
+    others = np.setdiff1d(np.arange(near.topology.points), eyes)
+    assert (after.dense[:, others] == before.dense[:, others]).all()
+    off = np.linalg.norm(after.dense - before.dense, axis=2)[:, eyes]
+    assert (off > 0).all()
+    assert off.max() < 0.05 * interocular_distance(before.points)[0]
+    assert after.presence == before.presence
+
+
+def test_a_face_that_is_cut_through_an_eye_keeps_the_other_one(engine, portrait, face):
+    left = int(face.points[-2, 0])  # through the left pupil
+    cut = np.ascontiguousarray(portrait[:, left:])
+    [points] = engine.landmarks(cut, enclosing_boxes(face.points[None] - [left, 0]))
+    off = np.linalg.norm(points + np.array([left, 0]) - face.points, axis=1)
+    distance = interocular_distance(face.points)
+    assert off[29:37].max() < 0.05 * distance
+    assert off[-1] < 0.03 * distance
+    assert off[-2] < 0.2 * distance

@@ -1,0 +1,105 @@
+"""Export trained weights: ``python scripts/export_detector.py --weights runs/…/detector.pt``.
+
+Writes ``models/detector.onnx``, checks it against PyTorch on real pictures and records it in
+``models/manifest.json``.
+"""
+
+from copy import deepcopy
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from detection_data import LabelledPictures, load_face_pictures, load_scenes
+from detection_network import PIXEL_UNIT, DetectionNetwork
+from detection_targets import STRIDES
+from faceshape.detector import OnnxDetector
+from faceshape.geometry import box_iou, ellipse_boxes
+from faceshape.models import OnnxModel, model_entry
+from shipped_models import MODELS, record, write_onnx
+
+
+class Deployed(nn.Module):
+    """The network as it is shipped: uint8 NHWC in, scores (0 to 1) and geometry by stride out."""
+
+    def __init__(self, network: DetectionNetwork) -> None:
+        super().__init__()
+        self.network = deepcopy(network)
+        self.network.stem[0][0].weight.data /= PIXEL_UNIT  # one pass over the picture less
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        outputs = []
+        for each in self.network.maps(pictures.permute(0, 3, 1, 2).float()):
+            outputs += [each[:, 0].sigmoid(), each[:, 1:].permute(0, 2, 3, 1)]
+        return tuple(outputs)
+
+
+def output_names() -> list[str]:
+    """Return the names of the outputs in their order."""
+    return [f"{kind}_{stride}" for stride in STRIDES for kind in ("scores", "geometry")]
+
+
+@click.command()
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--threshold", default=0.5, show_default=True, help="the engine's least score")
+def main(weights: Path, data: Path, threshold: float) -> None:
+    """Write the ONNX file and its manifest entry."""
+    network = DetectionNetwork()
+    network.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
+    network.eval()
+    deployed = Deployed(network).eval()
+    path = MODELS / "detector.onnx"
+    example = torch.zeros(1, 96, 128, 3, dtype=torch.uint8)
+    axes = {"pictures": {1: "height", 2: "width"}} | {
+        name: {1: f"rows_{name}", 2: f"columns_{name}"} for name in output_names()
+    }
+    write_onnx(deployed, example, ["pictures", *output_names()], path, axes)
+    facts = {
+        "input": {"name": "pictures", "type": "uint8 NHWC, RGB, sides multiples of 32"},
+        "strides": list(STRIDES),
+        "threshold": threshold,
+    }
+    record("detector", path, facts)
+    pictures = load_scenes(data / "scenes").pictures[:40:10]
+    difference = max(largest_difference(network, picture) for picture in pictures)
+    if difference > 0.03:  # rounding the weights costs a third of that
+        raise click.ClickException(f"ONNX differs from PyTorch by {difference:.4f}")
+    faces = load_face_pictures(data / "faces")
+    faces = faces.only(faces.validation)
+    percent = round(found_percent(faces), 2)
+    metrics = {"validation_faces": len(faces.pictures), "found_percent_at_iou_0.5": percent}
+    record("detector", path, facts | {"metrics": metrics})
+    click.echo(f"{path.name}: {path.stat().st_size} bytes, ONNX − PyTorch {difference:.5f}")
+    click.echo(f"{percent} % of {len(faces.pictures)} faces found")
+
+
+def largest_difference(network: DetectionNetwork, picture: np.ndarray) -> float:
+    """Return how far the scores of the file and of the network are apart on a picture."""
+    height, width = (side // 32 * 32 for side in picture.shape[:2])
+    batch = np.ascontiguousarray(picture[None, :height, :width])
+    with torch.inference_mode():
+        maps = network(torch.from_numpy(batch).permute(0, 3, 1, 2).float())
+    found = OnnxModel(model_entry("detector")).run(batch)[::2]
+    return max(
+        float(np.abs(scores - each[:, 0].sigmoid().numpy()).max())
+        for scores, each in zip(found, maps, strict=True)
+    )
+
+
+def found_percent(faces: LabelledPictures) -> float:
+    """Return how many of the faces, one in each picture, the shipped detector finds."""
+    detector = OnnxDetector(OnnxModel(model_entry("detector")))
+    size = faces.boxes[:, 2:] - faces.boxes[:, :2]
+    wanted = ellipse_boxes(faces.boxes[:, :2] + size / 2, size, faces.roll())
+    found = [
+        box_iou([box], detector.detect(picture).boxes).max(initial=0) >= 0.5
+        for box, picture in zip(wanted, faces.pictures, strict=True)
+    ]
+    return 100 * float(np.mean(found))
+
+
+if __name__ == "__main__":
+    main()
