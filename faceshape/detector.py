@@ -134,17 +134,21 @@ class OnnxDetector:
 
 def _reduced_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.float64]]:
     """Return a picture reduced and with black to the next multiples of 32, and by how much (2,)."""
-    # Means over blocks of 2, 4, … pixels, as far as they go, and then the rest by interpolation:
-    # several times as fast as a mean over fractions of pixels, and next to the same.
+    # Halved as often as possible, then interpolated: many times as fast as a mean over fractions of
+    # pixels, and next to the same. Halving leaves out the last row or column of an odd number.
     halvings = int(np.log2(min(1 / scale, *image.shape[:2])))
-    step: int = 2**halvings
-    height, width = (side // step for side in image.shape[:2])
-    part = image[: height * step, : width * step]  # a pixel or so less at the edges
-    inner = (max(1, round(width * scale * step)), max(1, round(height * scale * step)))
+    for _ in range(halvings):
+        height, width = (side // 2 for side in image.shape[:2])
+        even = image[: height * 2, : width * 2]
+        image = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA).astype(
+            np.uint8, copy=False
+        )
+    height, width = image.shape[:2]
+    rest = scale * 2**halvings
+    inner = (max(1, round(width * rest)), max(1, round(height * rest)))
     copy = np.zeros((-(-inner[1] // 32) * 32, -(-inner[0] // 32) * 32, 3), np.uint8)
-    halved = part if step == 1 else cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
-    copy[: inner[1], : inner[0]] = cv2.resize(halved, inner, interpolation=cv2.INTER_LINEAR)
-    return copy, np.array(inner) / (width * step, height * step)
+    copy[: inner[1], : inner[0]] = cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR)
+    return copy, np.array(inner) / (width, height) / 2**halvings
 
 
 class FirstLook:
