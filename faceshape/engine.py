@@ -88,7 +88,7 @@ class FaceShapeEngine:
         Args:
             image: path, bytes of a JPEG, PNG or BMP file, or RGB uint8 (H, W, 3).
             mode: all faces, ten at most, or the largest one.
-            rotate: look for faces that are turned by about 90, 180 or 270 degrees, too.
+            rotate: answer faces of any roll, not only those within 45 degrees of upright.
 
         Returns:
             An empty list when there is no face.
