@@ -103,7 +103,7 @@ def analyze_many(
         paths: JPEG, PNG or BMP files; read as they are needed, so they may be endless.
         workers: processes, at least 1; no more are started than there are pictures.
         mode: which faces of a picture to answer.
-        rotate: look for faces that are turned by about 90, 180 or 270 degrees, too.
+        rotate: answer faces of any roll, not only those within 45 degrees of upright.
         detector: as for `faceshape.FaceShapeEngine`.
         language: of the messages inside error responses.
 

@@ -33,7 +33,7 @@ def main() -> None:
 @click.option(
     "--mode", type=click.Choice(["all", "largest"]), default="all", help="Which faces to answer."
 )
-@click.option("--rotate", is_flag=True, help="Look for faces turned by 90, 180 or 270 degrees too.")
+@click.option("--rotate", is_flag=True, help="Faces of any roll, not only about upright ones.")
 @click.option(
     "--language", type=click.Choice(["zh-CN", "en-US"]), default="zh-CN", help="Of error messages."
 )

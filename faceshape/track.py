@@ -99,7 +99,7 @@ class Tracker:
             engine: may be shared with others; None loads one.
             mode: all faces, ten at most, or the largest one; one that is followed is only given up
                 for one that is larger by a quarter.
-            rotate: let the detector look for faces turned by about 90, 180 or 270 degrees, too. A
+            rotate: let the detector look for faces of any roll, not only about upright ones. A
                 face that is followed may turn anyway.
             smoothing: lengths are in inter-ocular distances; None leaves the points as found.
             detect_every: seconds between key frames; the detector also runs at once when a face is

@@ -29,7 +29,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--mode", type=click.Choice(["all", "largest"]), default="all", help="Which faces to follow."
 )
-@click.option("--rotate", is_flag=True, help="Detect faces turned by 90, 180 or 270 degrees too.")
+@click.option("--rotate", is_flag=True, help="Faces of any roll, not only about upright ones.")
 @click.option(
     "--detector", type=click.Choice(["auto", "onnx", "dlib"]), default="auto", show_default=True
 )
