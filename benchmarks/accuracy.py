@@ -29,6 +29,7 @@ from result_table import Table
 from stability import stability_table
 
 from faceshape import FaceShapeEngine
+from faceshape.bench import spread
 
 _STABILITY_FACES = 200
 _ROBUSTNESS_FACES = 500
@@ -97,12 +98,6 @@ def cost_table(contenders: Sequence[Contender], comparison: Comparison) -> Table
         "apart: it detects in its crop. dlib's detector has no file of its own."
     )
     return Table("Cost", note, ["megabytes", "network alone, ms", "whole, ms"], rows)
-
-
-def spread(milliseconds: np.ndarray) -> str:
-    """Return the median and the 10th and 90th percentile of times (K,)."""
-    low, median, high = np.percentile(milliseconds, [10, 50, 90])
-    return f"{median:.2f} ({low:.2f}–{high:.2f})"
 
 
 def pts_table(contenders: Sequence[Contender], faces: LabelledFaces) -> Table:

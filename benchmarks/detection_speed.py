@@ -1,22 +1,21 @@
 """How long detection takes: every contender on the same pictures, by turns, on one thread."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
-from accuracy import spread
 from detection_contenders import Contender, open_detector
 from numpy.typing import NDArray
 from result_table import Table
 from skimage import data
 
 from faceshape import FaceShapeEngine, Mode
+from faceshape.bench import by_turns, spread
 from faceshape.image import RGBImage
 
-__all__ = ["by_turns", "engine_speed_table", "portrait", "speed_table"]
+__all__ = ["engine_speed_table", "portrait", "speed_table"]
 
 _SIZES = ((320, 240), (640, 480), (1280, 720))
 _REFERENCES = ("YuNet", "HOG")
@@ -27,21 +26,6 @@ def portrait(size: tuple[int, int]) -> RGBImage:
     """Return the astronaut's upper part as (width, height)."""
     picture = cv2.resize(data.astronaut(), (size[0], size[0]), interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(picture[: size[1]])
-
-
-def by_turns(
-    calls: Mapping[str, Callable[[], object]], repetitions: int
-) -> dict[str, NDArray[np.float64]]:
-    """Return the milliseconds (repetitions,) of each call, all of them once a round."""
-    for call in calls.values():
-        call()
-    times = np.empty((repetitions, len(calls)))
-    for row in times:
-        for i, call in enumerate(calls.values()):
-            started = time.perf_counter()
-            call()
-            row[i] = 1000 * (time.perf_counter() - started)
-    return dict(zip(calls, times.T, strict=True))
 
 
 def speed_table(contenders: Sequence[Contender], repetitions: int) -> Table:

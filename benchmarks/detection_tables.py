@@ -36,7 +36,7 @@ _SIZE_LIMITS = (0.0, 12.0, 24.0, 48.0, 96.0, np.inf)  # pixels
 _TILE, _TILE_MARGIN, _TILE_COLUMNS = 128, 2.0, 10
 
 # What WIDER FACE marks, forehead to chin, as the labels of the training data were converted.
-_WIDER = BoxConvention((0.0, detection_data._SHIFT_DOWN), detection_data._EXTENT)
+_WIDER = BoxConvention((0.0, detection_data.SHIFT_DOWN), detection_data.EXTENT)
 
 
 @dataclass(frozen=True)

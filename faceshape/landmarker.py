@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faceshape.contract import GROUPS, resample
-from faceshape.crops import cut_crops, warp_crop
+from faceshape.crops import cut_crops
 from faceshape.eyes import EyeRefiner
 from faceshape.geometry import (
     apply_transforms,
@@ -25,7 +25,7 @@ from faceshape.image import RGBImage
 from faceshape.models import OnnxModel
 from faceshape.topology import Topology, load_topology
 
-__all__ = ["DenseLandmarks", "Landmarker", "eye_line_roll", "warp_crop"]
+__all__ = ["DenseLandmarks", "Landmarker", "eye_line_roll"]
 
 _MOST_LOOKS = 4
 # How far a corner of the next crop may be off that of the last one, in sides of the crop, for the

@@ -11,8 +11,8 @@ from landmark_data import load_faces, pictures_of
 
 # From the labelling detector's box, forehead to chin, to the landmarks' extent, brow to chin: shift
 # of the centre along the face and size, in sides of that box; medians over the upright faces.
-_SHIFT_DOWN = 0.131
-_EXTENT = (1.018, 0.744)
+SHIFT_DOWN = 0.131
+EXTENT = (1.018, 0.744)
 _TRUSTED_SCORE = 0.6
 _LEAST_SIDE = 6.0  # pixels; the keypoints of smaller faces are no more than a guess
 
@@ -127,6 +127,6 @@ def load_scenes(folder: Path) -> LabelledPictures:
 def _landmark_extent(found: NDArray[np.float32], roll: NDArray) -> NDArray[np.float32]:
     size = found[:, 2:] - found[:, :2]
     down = np.stack([-np.sin(np.radians(roll)), np.cos(np.radians(roll))], axis=1)
-    centre = (found[:, :2] + found[:, 2:]) / 2 + _SHIFT_DOWN * size[:, 1:] * down
-    half = size * _EXTENT / 2
+    centre = (found[:, :2] + found[:, 2:]) / 2 + SHIFT_DOWN * size[:, 1:] * down
+    half = size * EXTENT / 2
     return np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
