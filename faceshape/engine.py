@@ -102,7 +102,7 @@ class FaceShapeEngine:
         pixels = load_image(image)
         wanted = 1 if mode == Mode.LARGEST else MAX_FACES
         faces: list[FaceShape] = []
-        for detector in self._passes[rotate, Mode(mode)]:
+        for detector in self._passes[bool(rotate), Mode(mode)]:
             faces = self._confirmed(pixels, _largest_first(detector.detect(pixels)), wanted)
             if faces:
                 break
@@ -119,7 +119,7 @@ class FaceShapeEngine:
             ImageError: the picture cannot be read.
             ParameterError: the array is not a picture.
         """
-        [detector] = self._passes[rotate, Mode.ALL]
+        [detector] = self._passes[bool(rotate), Mode.ALL]
         return _largest_first(detector.detect(load_image(image)))
 
     def landmarks(

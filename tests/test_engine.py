@@ -163,6 +163,13 @@ def test_a_turned_face_is_answered_only_on_request(engine, portrait):
             assert len(engine.analyze(turned, mode, rotate=True)) == 1
 
 
+def test_rotate_is_any_true_or_false_value(engine, portrait):
+    turned = np.ascontiguousarray(np.rot90(portrait))
+    assert len(engine.analyze(turned, rotate=2)) == 1
+    assert len(engine.detect(turned, rotate="yes")) == 1
+    assert engine.analyze(turned, rotate=None) == []
+
+
 @pytest.mark.parametrize("degrees", [30, 60, 120, 150, 225, 300])
 def test_any_roll_is_found(engine, portrait, face, degrees):
     matrix = cv2.getRotationMatrix2D((128, 128), -degrees, 1.0)
