@@ -37,7 +37,7 @@ class MosaicMaker:
         self._faces, self._scenes = faces, scenes
         self._roll = {id(source): source.roll() for source in (faces, scenes)}
         share = np.array([_SHARE[source] for source in faces.source])
-        self._face_share = share / share.sum()
+        self._face_share = np.cumsum(share) / share.sum()
         inhabited, crowded = np.zeros((2, len(scenes.pictures)), bool)
         inhabited[scenes.picture] = True
         crowded[scenes.picture[scenes.trusted]] = True
@@ -96,7 +96,7 @@ class MosaicMaker:
         """Return where a tile comes from, and which of the pictures there it is."""
         kind = rng.random()
         if kind < _FACES_OF_OTHERS * (1 - empty_share):
-            return self._faces, int(rng.choice(len(self._face_share), p=self._face_share))
+            return self._faces, int(np.searchsorted(self._face_share, rng.random(), side="right"))
         if kind < 1 - empty_share:
             return self._scenes, int(rng.choice(self._crowds))
         return self._scenes, int(rng.choice(self._empty))
