@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 STRIDES = (8, 16, 32)
 # Which faces each stride answers for; where two do, both learn it.
 _RANGES = ((0.0, 40.0), (26.0, 96.0), (64.0, np.inf))
-# By this factor beyond its range a stride may answer as it likes. A face still smaller or larger is
-# background to it: else it sees a face in the head and shoulders of a small one, or in a large one's
-# cheek.
+# By this factor beyond its range a stride may answer as it likes. Faces still smaller or larger are
+# background to it: else it sees a face in the head and shoulders of a small one, or in the cheek of
+# a large one.
 _LENIENCE = 1.6
 
 # What a cell is told about its surroundings, where it is told nothing of a face.
@@ -77,7 +77,7 @@ def _assign_level(
     )
     # What is seen about a labelled face is known, in a picture with unlabelled ones, too.
     known = distance < np.maximum(radius, 0.6 * extent)
-    answer[(known & faces.trusted & ~similar).any(axis=1)] = BACKGROUND
+    answer[(known & ~similar).any(axis=1)] = BACKGROUND
     answer[(near & similar).any(axis=1)] = IGNORED
     relative = np.where(own & (distance < radius), distance / extent, np.inf)
     nearest = relative.argmin(axis=1)

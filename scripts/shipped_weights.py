@@ -52,9 +52,7 @@ def _shipped_layers(path: Path) -> Iterator[tuple[str, NDArray, NDArray]]:
 
 
 def _layer_name(node: str) -> str:
-    """Return the layer of a node: ``/network/stage4/stage4.0/body/body.1/Conv`` is one of
-    ``stage4.0.body.1``.
-    """
+    """Return a node's layer: ``stage4.0.body`` for ``/network/stage4/stage4.0/body/Conv``."""
     parts: list[str] = []
     for part in node.strip("/").split("/")[:-1]:
         if parts and part.startswith(f"{parts[-1]}."):
@@ -65,6 +63,8 @@ def _layer_name(node: str) -> str:
 
 def _fill(layers: dict[str, nn.Module], name: str, weight: NDArray, bias: NDArray) -> None:
     layer, (container, _, number) = layers[name], name.rpartition(".")
+    if weight.shape != layer.weight.shape:
+        weight = planar(weight, layer.in_channels)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(np.array(weight)))
         if layer.bias is None:
@@ -74,6 +74,12 @@ def _fill(layers: dict[str, nn.Module], name: str, weight: NDArray, bias: NDArra
             norm.weight.fill_(1)
             layer = norm
         layer.bias.copy_(torch.from_numpy(np.array(bias)))
+
+
+def planar(weight: NDArray, channels: int) -> NDArray:
+    """Return the weights (O, C, K, L) of those (O, 1, K, L * C); see `shipped_models`."""
+    outputs, _, high, wide = weight.shape
+    return weight.reshape(outputs, high, wide // channels, channels).transpose(0, 3, 1, 2)
 
 
 @torch.no_grad()

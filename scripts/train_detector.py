@@ -193,7 +193,6 @@ def load_initial(network: DetectionNetwork, path: Path, pictures: Tensor) -> Non
     type=click.Path(path_type=Path, exists=True),
     help="weights to start from instead of random ones: a .pt, or models/detector.onnx",
 )
-@click.option("--compile", "compiled", is_flag=True, help="a fifth faster; needs a C++ compiler")
 @click.option("--resume", is_flag=True, help="continue from the checkpoint in --out")
 def main(
     data: Path,
@@ -203,7 +202,6 @@ def main(
     workers: int,
     seed: int,
     initial: Path | None,
-    compiled: bool,
     resume: bool,
 ) -> None:
     """Train the detector and leave its averaged weights in OUT/detector.pt."""
@@ -233,7 +231,6 @@ def main(
         {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule},
     )
     first = run.start(resume, device)
-    forward = torch.compile(network) if compiled else network
     batches = iter(
         DataLoader(
             training,
@@ -249,7 +246,7 @@ def main(
         network.train()
         for _ in range(PER_EPOCH // BATCH):
             batch = next(batches)
-            maps = forward(prepared(batch.pictures, device))
+            maps = network(prepared(batch.pictures, device))
             parts = loss(maps, batch.answers.to(device), batch.faces.to(device))
             optimizer.zero_grad(set_to_none=True)
             sum(parts.values()).backward()
