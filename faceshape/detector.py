@@ -161,7 +161,8 @@ def _reduced_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.f
     inner = (max(1, round(width * rest)), max(1, round(height * rest)))
     copy = np.zeros((-(-inner[1] // 32) * 32, -(-inner[0] // 32) * 32, 3), np.uint8)
     copy[: inner[1], : inner[0]] = cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR)
-    return copy, np.float32([inner[0] / width, inner[1] / height]) / np.float32(2**halvings)
+    shrunk = np.array(inner) / (width, height) / 2**halvings
+    return copy, shrunk.astype(np.float32)
 
 
 class FirstLook:
