@@ -120,7 +120,7 @@ class _Bundle(NamedTuple):
     @property
     def multiplications(self) -> int:
         """In one product of matrices, for one face."""
-        return 2 * self.basis[0, 0].size
+        return 2 * int(self.basis[0, 0].size)
 
 
 class _Plan(NamedTuple):
