@@ -102,7 +102,7 @@ def analyze(
         raise click.UsageError("give a photo, a folder, a pattern or --list")
     from faceshape.batch import analyze_many
     from faceshape.batch_command import Outputs, analyze_pictures, list_pictures, usable_cores
-    from faceshape.types import Mode
+    from faceshape.mode import Mode
 
     analysis = partial(
         analyze_many,
