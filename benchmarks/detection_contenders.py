@@ -25,8 +25,15 @@ from faceshape.detector import (
     RotationSearch,
     UprightFaces,
 )
-from faceshape.geometry import line_roll, non_maximum_suppression
+from faceshape.engine import LEAST_PRESENCE
+from faceshape.geometry import (
+    boxes_along_roll,
+    ellipse_boxes,
+    line_roll,
+    non_maximum_suppression,
+)
 from faceshape.image import RGBImage
+from faceshape.landmarker import Landmarker
 from faceshape.models import OnnxModel, manifest, model_entry
 from faceshape.types import Detections
 
@@ -34,6 +41,7 @@ __all__ = [
     "SMALL",
     "BoxConvention",
     "Calibrated",
+    "ConfirmedFaces",
     "Contender",
     "HogDetector",
     "RfbDetector",
@@ -99,6 +107,7 @@ SMALL = 8
 
 # The least scores of the curves; what is below is almost all wrong.
 _HOG_FLOOR, _NETWORK_FLOOR = -0.6, 0.02
+_CONFIRMED_FLOOR = 0.2  # landmarks take time
 
 # Looked at in one picture: with a low threshold a detector has thousands.
 _MOST_CANDIDATES = 1000
@@ -166,6 +175,26 @@ class YunetDetector:
             return Detections.none()
         boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:4]], axis=1)
         return _best_first(boxes, found[:, 14], line_roll(found[:, 4:6], found[:, 6:8]))
+
+
+class ConfirmedFaces:
+    """A detector's finds as `analyze` judges them: presence in the score, landmarks for a box."""
+
+    _OVERLAP = 0.5  # the engine's
+
+    def __init__(self, detector: Detector, landmarker: Landmarker) -> None:
+        """Take both stages."""
+        self._detector, self._landmarker = detector, landmarker
+
+    def detect(self, image: RGBImage) -> Detections:
+        """See `Detector`."""
+        found = self._detector.detect(image)
+        located = self._landmarker.locate(image, found.boxes, found.roll)
+        upright = boxes_along_roll(located.dense, located.roll)
+        centres, sizes = (upright[:, :2] + upright[:, 2:]) / 2, upright[:, 2:] - upright[:, :2]
+        boxes = ellipse_boxes(centres, sizes, located.roll)
+        scores = found.scores * located.presence
+        return Detections(boxes, scores, located.roll)[_suppressed(boxes, scores, self._OVERLAP)]
 
 
 class RfbDetector:
@@ -273,8 +302,9 @@ def open_detector(contender: Contender, least_score: float) -> Detector:
 def own_contenders() -> list[Contender]:
     """Return faceshape's own detector; nothing as long as the package has no model of it.
 
-    Upright faces (what NeedRotateDetection = 0 asks for), those of any roll, and upright ones down
-    to `SMALL` pixels, where the engine's default ends at 20.
+    Upright faces (what NeedRotateDetection = 0 asks for), those of any roll, upright ones down to
+    `SMALL` pixels, where the engine's default ends at 20, and what is left of the first two once
+    the landmarks' presence score had its say, as in `analyze`.
     """
     if "detector" not in manifest():
         return []
@@ -289,7 +319,18 @@ def own_contenders() -> list[Contender]:
         f"faceshape, from {SMALL} px": lambda least: UprightFaces(own(least, SMALL)),
     }
     used, size = model.entry.facts["threshold"], model.entry.path.stat().st_size / 1e6
-    return [Contender(name, way, used, _NETWORK_FLOOR, size) for name, way in ways.items()]
+    alone = [Contender(name, way, used, _NETWORK_FLOOR, size) for name, way in ways.items()]
+    confirmed = [
+        Contender(
+            each.name.replace("faceshape", "analyze"),
+            lambda least, way=each.open: ConfirmedFaces(way(least), _own_landmarker()),
+            used * LEAST_PRESENCE,
+            _CONFIRMED_FLOOR,
+            None,
+        )
+        for each in alone[:2]
+    ]
+    return alone + confirmed
 
 
 def first_look_contenders() -> list[Contender]:
@@ -307,6 +348,11 @@ def first_look_contenders() -> list[Contender]:
 @cache
 def _own_model() -> OnnxModel:
     return OnnxModel(model_entry("detector"), threads=1)
+
+
+@cache
+def _own_landmarker() -> Landmarker:
+    return Landmarker(*(OnnxModel(model_entry(name), threads=1) for name in ("landmarks", "eyes")))
 
 
 def dlib_contenders() -> list[Contender]:

@@ -1,6 +1,7 @@
 """The detector stage: where in a picture are faces, and how far are they turned?"""
 
 import threading
+from functools import lru_cache
 from typing import Any, Protocol
 
 import cv2
@@ -44,16 +45,20 @@ class OnnxDetector:
 
     It looks at two copies of a picture. The fine one is reduced so far that the smallest wanted
     face is just large enough for the network; its longer side is at least 416 pixels where the
-    picture has them, which costs little, and at most 1024, which bounds the time. The coarse one
-    has 192 pixels, for the faces that fill the picture. Nothing is ever enlarged.
+    picture has them, which costs little, and at most 1024, which bounds the time. The coarse one,
+    a third of the fine one, is for the faces that are too large for the network there. Nothing is
+    ever enlarged.
+
+    The first look for large faces alone has a copy of its own, of 192 pixels.
     """
 
-    _SMALLEST_INSIDE = 13.0  # pixels of the copy
+    _SMALLEST_INSIDE, _LARGEST_INSIDE = 13.0, 240.0  # pixels of a copy
     _FINE_SIDES = (416, 1024)
-    _COARSE_SIDE = 192
-    # From which size on, in pixels of the coarse copy, its faces count: looked at first, and beside
-    # the fine copy, where head and shoulders of a small face may look like a face.
-    _LARGE_INSIDE = (24.0, 64.0)
+    _COARSE_SHARE = 0.31
+    # From which size on, in pixels of the coarse copy, its faces count: where head and shoulders of
+    # a small face may look like a face, the fine copy is to be believed.
+    _LEAST_COARSE = 64.0
+    _FIRST_LOOK_SIDE, _LEAST_IN_FIRST_LOOK = 192, 24.0
     _SAME_FACE_IOU = 0.4
     _MOST_CANDIDATES = 500  # before suppression, so that no picture takes forever
     _SIZE_UNIT = 4.0  # strides that a logarithm of 0 stands for
@@ -64,15 +69,16 @@ class OnnxDetector:
         """Take the network and what is a face.
 
         Args:
-            model: with uint8 RGB (1, H, W, 3) in, both sides multiples of 32; out come for each
-                stride the scores (1, H / stride, W / stride) and the geometry (…, 14): the centre's
-                offset from the cell's, the logarithm of width and height along the roll, and the
-                offsets of eyes, nose and mouth corners, image-left first, all in strides.
+            model: with uint8 RGB (1, H, W, 3) in, both sides multiples of 32; out come, for all C
+                cells of its strides, row by row and the finest first, the scores (1, C) and the
+                geometry (1, C, 14): the centre's offset from the cell's, the logarithm of width and
+                height along the roll, and the offsets of eyes, nose and mouth corners, image-left
+                first, all in strides.
             smallest_face: its longer side in pixels of the picture.
             threshold: the least score, 0 to 1; None is the one that the manifest has.
         """
         self._model = model
-        self._strides: list[int] = model.entry.facts["strides"]
+        self._strides = tuple(model.entry.facts["strides"])
         self._smallest_face = smallest_face
         self._threshold = model.entry.facts["threshold"] if threshold is None else threshold
 
@@ -81,17 +87,17 @@ class OnnxDetector:
         longest = max(image.shape[:2])
         least, most = self._FINE_SIDES
         wanted = longest * self._SMALLEST_INSIDE / self._smallest_face
-        fine = min(max(wanted, least), most, longest) / longest
-        passes = [self._candidates(image, fine, self._smallest_face)]
-        coarse = self._COARSE_SIDE / longest
-        if coarse < fine:
-            passes.append(self._candidates(image, coarse, self._LARGE_INSIDE[1] / coarse))
+        side = min(max(wanted, least), most, longest)
+        passes = [self._candidates(image, side / longest, self._smallest_face)]
+        if side > self._LARGEST_INSIDE:
+            coarse = self._COARSE_SHARE * side / longest
+            passes.append(self._candidates(image, coarse, self._LEAST_COARSE / coarse))
         return self._distinct(passes)
 
     def detect_large(self, image: RGBImage) -> Detections:
-        """Return the faces that are large enough to be found in the coarse copy alone."""
-        scale = min(self._COARSE_SIDE / max(image.shape[:2]), 1.0)
-        smallest = max(self._smallest_face, self._LARGE_INSIDE[0] / scale)
+        """Return the faces that are large enough to be found in the first look's copy alone."""
+        scale = min(self._FIRST_LOOK_SIDE / max(image.shape[:2]), 1.0)
+        smallest = max(self._smallest_face, self._LEAST_IN_FIRST_LOOK / scale)
         return self._distinct([self._candidates(image, scale, smallest)])
 
     def _distinct(self, passes: list[tuple[NDArray[np.float32], ...]]) -> Detections:
@@ -110,29 +116,36 @@ class OnnxDetector:
         That is scores (K,), centres and sizes (K, 2) and roll (K,), in the picture's pixels.
         """
         copy, shrunk = _reduced_copy(image, scale)
-        outputs = self._model.run(copy[None])
-        parts = []
-        for stride, scores, geometry in zip(
-            self._strides, outputs[::2], outputs[1::2], strict=True
-        ):
-            rows, columns = np.nonzero(scores[0] >= self._threshold)
-            cells = (np.stack([columns, rows], axis=1) + 0.5) * stride
-            values = geometry[0, rows, columns]
-            eyes = (cells[:, None] + values[:, 4:8].reshape(-1, 2, 2) * stride) / shrunk
-            parts.append(
-                (
-                    scores[0, rows, columns],
-                    (cells + values[:, :2] * stride) / shrunk,
-                    np.exp(values[:, 2:4].clip(-4, 4)) * self._SIZE_UNIT * stride / shrunk,
-                    line_roll(eyes[:, 0], eyes[:, 1]),
-                )
-            )
-        found = [np.concatenate(each).astype(np.float32) for each in zip(*parts, strict=True)]
-        large = found[2].max(axis=1) >= smallest
-        return tuple(each[large] for each in found)
+        scores, geometry = (output[0] for output in self._model.run(copy[None]))
+        likely = np.flatnonzero(scores >= self._threshold)
+        centres, strides = (each[likely] for each in _cells(copy.shape[:2], self._strides))
+        values = geometry[likely]
+        sizes = np.exp(values[:, 2:4].clip(-4, 4)) * (self._SIZE_UNIT * strides / shrunk)
+        large = sizes.max(axis=1) >= smallest
+        values, centres, strides = values[large], centres[large], strides[large]
+        eyes = (centres[:, None] + values[:, 4:8].reshape(-1, 2, 2) * strides[:, None]) / shrunk
+        return (
+            scores[likely[large]],
+            (centres + values[:, :2] * strides) / shrunk,
+            sizes[large],
+            line_roll(eyes[:, 0], eyes[:, 1]).astype(np.float32),
+        )
 
 
-def _reduced_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.float64]]:
+@lru_cache(maxsize=16)
+def _cells(
+    size: tuple[int, int], strides: tuple[int, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the centres (C, 2) and strides (C, 1) of the cells of a picture (height, width)."""
+    centres, widths = [], []
+    for stride in strides:
+        rows, columns = np.mgrid[: size[0] // stride, : size[1] // stride].reshape(2, -1)
+        centres.append((np.stack([columns, rows], axis=1) + 0.5) * stride)
+        widths.append(np.full((rows.size, 1), stride))
+    return np.concatenate(centres).astype(np.float32), np.concatenate(widths).astype(np.float32)
+
+
+def _reduced_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.float32]]:
     """Return a picture reduced and with black to the next multiples of 32, and by how much (2,)."""
     # Halved as often as possible, then interpolated: many times as fast as a mean over fractions of
     # pixels, and next to the same. Halving leaves out the last row or column of an odd number.
@@ -148,7 +161,8 @@ def _reduced_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.f
     inner = (max(1, round(width * rest)), max(1, round(height * rest)))
     copy = np.zeros((-(-inner[1] // 32) * 32, -(-inner[0] // 32) * 32, 3), np.uint8)
     copy[: inner[1], : inner[0]] = cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR)
-    return copy, np.array(inner) / (width, height) / 2**halvings
+    shrunk = np.array(inner) / (width, height) / 2**halvings
+    return copy, shrunk.astype(np.float32)
 
 
 class FirstLook:

@@ -21,6 +21,11 @@ from faceshape.crops import warp_crop
 from faceshape.geometry import apply_transforms
 
 SMALLEST, LARGEST = 10.0, 240.0  # faces, geometric mean of their sides, in pixels
+# Of the large tiles, how many show a face that does not fit into them, and how large it is, in
+# sides of the tile: an eye or a mouth that fills a picture is no face.
+_CLOSE_UPS, _CLOSE_UP_SIZES = 0.12, (1.1, 2.0)
+# More would only make a face blurred; close-ups may be.
+_MOST_ENLARGED, _CLOSE_UP_MOST_ENLARGED = 2.5, 4.5
 # Faces with their surroundings are drawn more often than those cut out closely.
 _SHARE = {"u": 2.0, "k": 1.5, "m": 0.6}
 _FACES_OF_OTHERS = 0.775  # of the tiles that are not empty; the rest are scenes
@@ -37,7 +42,7 @@ class MosaicMaker:
         self._faces, self._scenes = faces, scenes
         self._roll = {id(source): source.roll() for source in (faces, scenes)}
         share = np.array([_SHARE[source] for source in faces.source])
-        self._face_share = share / share.sum()
+        self._face_share = np.cumsum(share) / share.sum()
         inhabited, crowded = np.zeros((2, len(scenes.pictures)), bool)
         inhabited[scenes.picture] = True
         crowded[scenes.picture[scenes.trusted]] = True
@@ -96,7 +101,7 @@ class MosaicMaker:
         """Return where a tile comes from, and which of the pictures there it is."""
         kind = rng.random()
         if kind < _FACES_OF_OTHERS * (1 - empty_share):
-            return self._faces, int(rng.choice(len(self._face_share), p=self._face_share))
+            return self._faces, int(np.searchsorted(self._face_share, rng.random(), side="right"))
         if kind < 1 - empty_share:
             return self._scenes, int(rng.choice(self._crowds))
         return self._scenes, int(rng.choice(self._empty))
@@ -118,11 +123,8 @@ class MosaicMaker:
             roll -= self._roll[id(source)][face]
             box = source.boxes[face]
             extent = np.sqrt(np.prod(box[2:] - box[:2]))
-            # Enlarging a small face much further only makes it blurred.
-            largest = max(min(LARGEST, 1.1 * min(size), 2.5 * extent), SMALLEST + 1)
-            wanted = np.exp(rng.uniform(np.log(SMALLEST), np.log(largest)))
+            wanted, room = self._random_size(extent, np.array(size), rng)
             scale, anchor = wanted / extent, (box[:2] + box[2:]) / 2
-            room = np.maximum(np.array(size) - 0.8 * wanted, 0) / 2
         else:
             height, width = source.pictures[number].shape[:2]
             scale = np.exp(rng.uniform(np.log(0.7), np.log(3.0))) * square / min(height, width)
@@ -132,6 +134,18 @@ class MosaicMaker:
         cosine, sine = scale * np.cos(np.radians(roll)), scale * np.sin(np.radians(roll))
         linear = np.array([[cosine, -sine], [sine, cosine]])
         return np.column_stack([linear, target - linear @ anchor]), scale
+
+    def _random_size(
+        self, extent: float, size: NDArray[np.intp], rng: Generator
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Return a face's size in a tile of `size`, and how far (2,) it may be off the middle."""
+        tile = size.min()
+        if tile > 0.4 * self._side and rng.random() < _CLOSE_UPS:
+            wanted = min(tile * rng.uniform(*_CLOSE_UP_SIZES), _CLOSE_UP_MOST_ENLARGED * extent)
+            return wanted, np.full(2, 0.3 * wanted)
+        largest = max(min(LARGEST, 1.1 * tile, _MOST_ENLARGED * extent), SMALLEST + 1)
+        wanted = np.exp(rng.uniform(np.log(SMALLEST), np.log(largest)))
+        return wanted, np.maximum(size - 0.8 * wanted, 0) / 2
 
     def _backdrop(self, square: int, rng: Generator) -> Picture:
         return random_background(self._scenes.pictures[rng.choice(self._backdrops)], square, rng)

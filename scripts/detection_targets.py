@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 STRIDES = (8, 16, 32)
 # Which faces each stride answers for; where two do, both learn it.
 _RANGES = ((0.0, 40.0), (26.0, 96.0), (64.0, np.inf))
+# By this factor beyond its range a stride may answer as it likes. Faces still smaller or larger are
+# background to it: else it sees a face in the head and shoulders of a small one, or in the cheek of
+# a large one.
+_LENIENCE = 1.6
 
 # What a cell is told about its surroundings, where it is told nothing of a face.
 BACKGROUND, IGNORED, DOUBTFUL = -1, -2, -3
@@ -39,8 +43,8 @@ def assign(faces: PlacedFaces, doubtful: NDArray[np.bool_], side: int) -> NDArra
     """Return for every cell of all strides (C,) which face it answers for.
 
     A cell near a face's centre answers for it if its stride covers the face's size; otherwise the
-    value is BACKGROUND, IGNORED (close to a face, or on one that is not trusted) or DOUBTFUL
-    (background, if there is no unlabelled face).
+    value is BACKGROUND, IGNORED (close to a face that the stride nearly covers, or on one that is
+    not trusted) or DOUBTFUL (background, if there is no unlabelled face).
     """
     return np.concatenate(
         [
@@ -66,13 +70,21 @@ def _assign_level(
     distance = np.linalg.norm(cells[:, None] - faces.centre[None], axis=2)
     # Half a cell's diagonal at least, so that no face is without a cell.
     radius = np.clip(0.22 * extent, 0.72 * stride, 1.6 * stride)
-    own = (extent >= covered[0]) & (extent < covered[1]) & faces.trusted
+    own = _within(extent, covered) & faces.trusted
+    similar = _within(extent, (covered[0] / _LENIENCE, covered[1] * _LENIENCE))
     near = distance < np.where(
         faces.trusted, np.maximum(radius + 0.6 * stride, 0.35 * extent), 0.6 * extent
     )
-    answer[near.any(axis=1)] = IGNORED
+    # What is seen about a labelled face is known, in a picture with unlabelled ones, too.
+    known = distance < np.maximum(radius, 0.6 * extent)
+    answer[(known & ~similar).any(axis=1)] = BACKGROUND
+    answer[(near & similar).any(axis=1)] = IGNORED
     relative = np.where(own & (distance < radius), distance / extent, np.inf)
     nearest = relative.argmin(axis=1)
     positive = np.isfinite(relative.min(axis=1))
     answer[positive] = nearest[positive]
     return answer
+
+
+def _within(extent: NDArray[np.float32], limits: tuple[float, float]) -> NDArray[np.bool_]:
+    return (extent >= limits[0]) & (extent < limits[1])

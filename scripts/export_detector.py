@@ -18,27 +18,23 @@ from detection_targets import STRIDES
 from faceshape.detector import OnnxDetector
 from faceshape.geometry import box_iou, ellipse_boxes
 from faceshape.models import OnnxModel, model_entry
-from shipped_models import MODELS, record, write_onnx
+from shipped_models import MODELS, interleaved, record, write_onnx
 
 
 class Deployed(nn.Module):
-    """The network as it is shipped: uint8 NHWC in, scores (0 to 1) and geometry by stride out."""
+    """The network as it is shipped: uint8 NHWC in, scores (0 to 1) and geometry out."""
 
     def __init__(self, network: DetectionNetwork) -> None:
         super().__init__()
         self.network = deepcopy(network)
-        self.network.stem[0][0].weight.data /= PIXEL_UNIT  # one pass over the picture less
+        first = self.network.stem[0]
+        first[0].weight.data /= PIXEL_UNIT  # one pass over the picture less
+        first[0] = interleaved(first[0])
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        outputs = []
-        for each in self.network.maps(pictures.permute(0, 3, 1, 2).float()):
-            outputs += [each[:, 0].sigmoid(), each[:, 1:].permute(0, 2, 3, 1)]
-        return tuple(outputs)
-
-
-def output_names() -> list[str]:
-    """Return the names of the outputs in their order."""
-    return [f"{kind}_{stride}" for stride in STRIDES for kind in ("scores", "geometry")]
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        maps = self.network.maps(pictures.flatten(2)[:, None].float())
+        cells = torch.cat([each.flatten(2) for each in maps], dim=2)
+        return cells[:, 0].sigmoid(), cells[:, 1:].transpose(1, 2)
 
 
 @click.command()
@@ -53,10 +49,8 @@ def main(weights: Path, data: Path, threshold: float) -> None:
     deployed = Deployed(network).eval()
     path = MODELS / "detector.onnx"
     example = torch.zeros(1, 96, 128, 3, dtype=torch.uint8)
-    axes = {"pictures": {1: "height", 2: "width"}} | {
-        name: {1: f"rows_{name}", 2: f"columns_{name}"} for name in output_names()
-    }
-    write_onnx(deployed, example, ["pictures", *output_names()], path, axes)
+    axes = {"pictures": {1: "height", 2: "width"}, "scores": {1: "cells"}, "geometry": {1: "cells"}}
+    write_onnx(deployed, example, ["pictures", "scores", "geometry"], path, axes)
     facts = {
         "input": {"name": "pictures", "type": "uint8 NHWC, RGB, sides multiples of 32"},
         "strides": list(STRIDES),
@@ -82,11 +76,9 @@ def largest_difference(network: DetectionNetwork, picture: np.ndarray) -> float:
     batch = np.ascontiguousarray(picture[None, :height, :width])
     with torch.inference_mode():
         maps = network(torch.from_numpy(batch).permute(0, 3, 1, 2).float())
-    found = OnnxModel(model_entry("detector")).run(batch)[::2]
-    return max(
-        float(np.abs(scores - each[:, 0].sigmoid().numpy()).max())
-        for scores, each in zip(found, maps, strict=True)
-    )
+    scores = torch.cat([each[:, 0].flatten(1) for each in maps], dim=1).sigmoid()
+    found, _ = OnnxModel(model_entry("detector")).run(batch)
+    return float(np.abs(found - scores.numpy()).max())
 
 
 def found_percent(faces: LabelledPictures) -> float:

@@ -17,6 +17,27 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 _LEAST_VALUES = 64  # of a tensor that is worth a cast
 
 
+def interleaved(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Return the same convolution over the pixels as they lie in memory.
+
+    It takes (B, 1, H, W * C) instead of (B, C, H, W): nothing has to be transposed, which costs
+    as much as a good part of a small network. `shipped_weights.planar` is the way back.
+    """
+    (high, wide), channels = convolution.kernel_size, convolution.in_channels
+    flat = nn.Conv2d(
+        1,
+        convolution.out_channels,
+        (high, wide * channels),
+        (convolution.stride[0], convolution.stride[1] * channels),
+        (convolution.padding[0], convolution.padding[1] * channels),
+        bias=convolution.bias is not None,
+    )
+    flat.weight.data = convolution.weight.data.permute(0, 2, 3, 1).flatten(2)[:, None]
+    if convolution.bias is not None:
+        flat.bias.data = convolution.bias.data
+    return flat
+
+
 def write_onnx(
     network: nn.Module,
     example: Tensor,

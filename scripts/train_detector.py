@@ -17,8 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from detection_data import load_face_pictures, load_scenes
 from detection_mosaic import MosaicMaker
-from detection_network import DetectionNetwork
+from detection_network import PIXEL_UNIT, DetectionNetwork
 from detection_targets import BACKGROUND, DOUBTFUL, IGNORED, STRIDES, assign, cell_centres
+from shipped_weights import load_shipped
 from training_run import TrainingRun, draw_curves, make_average
 
 SIDE = 256
@@ -101,7 +102,7 @@ class Loss(nn.Module):
         count = max(len(truth), 1)
         return {
             "score_loss": self._score_loss(flat[..., 0], answers, overlap.detach()) / count,
-            "box_loss": 2.0 * (1 - overlap).sum() / count,
+            "box_loss": 3.0 * (1 - overlap).sum() / count,
             "keypoint_loss": 6.0 * apart.sum() / count,
         }
 
@@ -170,6 +171,16 @@ def prepared(pictures: Tensor, device: torch.device) -> Tensor:
     return pictures.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
 
 
+def load_initial(network: DetectionNetwork, path: Path, pictures: Tensor) -> None:
+    """Load weights; pictures (B, S, S, 3) are for the statistics that a shipped file has not."""
+    if path.suffix == ".onnx":
+        # The file's first layer takes pixels as they are (export_detector.py).
+        load_shipped(network, path, prepared(pictures, torch.device("cpu")) * PIXEL_UNIT)
+        network.stem[0][0].weight.data *= PIXEL_UNIT
+    else:
+        network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+
+
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="has faces/, scenes/")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/detector"))
@@ -180,7 +191,7 @@ def prepared(pictures: Tensor, device: torch.device) -> Tensor:
 @click.option(
     "--initial",
     type=click.Path(path_type=Path, exists=True),
-    help="weights to start from instead of random ones",
+    help="weights to start from instead of random ones: a .pt, or models/detector.onnx",
 )
 @click.option("--resume", is_flag=True, help="continue from the checkpoint in --out")
 def main(
@@ -208,7 +219,7 @@ def main(
 
     network = DetectionNetwork()
     if initial:
-        network.load_state_dict(torch.load(initial, weights_only=True, map_location="cpu"))
+        load_initial(network, initial, Batch.of(held_back[:64]).pictures)
     network = network.to(device, memory_format=torch.channels_last)
     average, loss = make_average(network), Loss().to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)

@@ -437,3 +437,15 @@ def test_incomplete_commands_are_refused(tmp_path):
     result = CliRunner().invoke(detection.main, ["--wider", str(tmp_path)])
     assert result.exit_code == 2
     assert "belong together" in result.output
+
+
+def test_confirmed_faces_have_their_landmarks_as_box(portrait, face):
+    [alone, confirmed] = [
+        contenders.open_detector(each, each.threshold).detect(portrait)
+        for each in contenders.own_contenders()
+        if each.name in ("faceshape", "analyze")
+    ]
+    assert len(alone) == len(confirmed) == 1
+    extent = [[*face.points.min(axis=0), *face.points.max(axis=0)]]
+    assert box_iou(confirmed.boxes, extent)[0, 0] > max(0.85, box_iou(alone.boxes, extent)[0, 0])
+    assert 0.9 * alone.scores[0] < confirmed.scores[0] <= alone.scores[0]

@@ -113,6 +113,35 @@ def test_sizes_go_to_their_strides(scripts):
         assert (answers[near > size + 60] == targets.BACKGROUND).all()
 
 
+def test_a_stride_is_told_that_faces_far_from_its_sizes_are_background(scripts):
+    targets = scripts[2]
+    everywhere = np.ones((SIDE, SIDE), bool)  # unlabelled faces, but not where a labelled one is
+    for size, background in ((20, {32}), (60, set()), (220, {8, 16})):
+        faces = targets.PlacedFaces(
+            centre=np.float32([[128, 128]]),
+            size=np.float32([[size, size]]),
+            keypoints=np.zeros((1, 5, 2), np.float32),
+            trusted=np.array([True]),
+        )
+        answers = targets.assign(faces, everywhere, SIDE)
+        counts = [(SIDE // stride) ** 2 for stride in targets.STRIDES]
+        levels = np.split(answers, np.cumsum(counts)[:-1])
+        told = {
+            stride
+            for stride, level in zip(targets.STRIDES, levels, strict=True)
+            if (level == targets.BACKGROUND).any()
+        }
+        assert told == background
+
+
+def test_some_mosaics_are_close_ups(scripts, maker):
+    largest = 0.0
+    for seed in range(60):
+        _, faces, _ = maker.compose(np.random.default_rng(seed))
+        largest = max(largest, np.sqrt(faces.size.prod(axis=1)).max(initial=0))
+    assert largest > scripts[1].LARGEST
+
+
 def test_what_is_not_trusted_is_neither_face_nor_background(scripts):
     targets = scripts[2]
     faces = targets.PlacedFaces(

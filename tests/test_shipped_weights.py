@@ -1,0 +1,71 @@
+"""A shipped file becomes a network again that can be trained on; needs the extra ``train``."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceshape.models import OnnxModel, model_entry
+
+torch = pytest.importorskip("torch", reason="PyTorch is an extra")
+pytest.importorskip("onnx", reason="onnx is an extra")
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+@pytest.fixture(scope="module")
+def loaded(portrait):
+    """The shipped detector as a network, pictures, and the scores of the file for them."""
+    sys.path.insert(0, str(SCRIPTS))
+    try:
+        from detection_network import DetectionNetwork
+        from train_detector import load_initial
+
+        pictures = np.ascontiguousarray(
+            np.stack([portrait[:224, :224], portrait[:224, 224:0:-1][:, :224]])
+        )
+        torch.manual_seed(0)
+        network = DetectionNetwork()
+        entry = model_entry("detector")
+        load_initial(network, entry.path, torch.from_numpy(pictures))
+        scores = [OnnxModel(entry).run(picture[None])[0][0] for picture in pictures]
+        yield network, torch.from_numpy(pictures).permute(0, 3, 1, 2).float(), np.stack(scores)
+    finally:
+        sys.path.remove(str(SCRIPTS))
+
+
+def scores_of(network, pictures):
+    with torch.inference_mode():
+        maps = network(pictures)
+    return torch.cat([each[:, 0].flatten(1) for each in maps], dim=1).sigmoid().numpy()
+
+
+def test_the_network_computes_what_the_file_does(loaded):
+    network, pictures, scores = loaded
+    np.testing.assert_allclose(scores_of(network.eval(), pictures), scores, atol=1e-4)
+
+
+def test_its_normalisations_have_the_statistics_of_the_pictures(loaded):
+    """So the first step of a training does not undo what the network has learnt."""
+    network, pictures, _ = loaded
+    trunk = torch.nn.Sequential(network.stem, network.stage4, network.stage8)
+    with torch.inference_mode():
+        at_rest = trunk.eval()(pictures / 64)
+        learning = trunk.train()(pictures / 64)
+    assert (learning - at_rest).std() < 0.01 * at_rest.std()
+
+
+def test_a_layer_that_the_file_does_not_have_is_an_error(loaded, tmp_path):
+    import onnx
+
+    from shipped_weights import load_shipped
+
+    network, pictures, _ = loaded
+    model = onnx.load(model_entry("detector").path)
+    kept = [node for node in model.graph.node if "stage16.0" not in node.name]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    onnx.save(model, tmp_path / "cut.onnx")
+    with pytest.raises(ValueError, match=r"stage16\.0"):
+        load_shipped(network, tmp_path / "cut.onnx", pictures)
