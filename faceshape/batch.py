@@ -3,6 +3,9 @@
 Processes, because a decoder or a detector that crashes takes down its process: here it costs that
 one picture. Each worker has an engine that uses one thread. Little is on the way at any time: two
 pictures per worker, and the answers that wait for a slower one before them.
+
+What a worker does is in `faceshape.batch_worker`. Nothing heavy is loaded here, not even numpy, so
+that the workers start at once.
 """
 
 import logging
@@ -12,16 +15,17 @@ import signal
 import uuid
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from os import PathLike
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from faceshape.errors import FaceShapeError, ImageDecodeError, ParameterError
-from faceshape.image import DOCUMENT_LIMITS, RGBImage, load_image
-from faceshape.tencent.api import Engine, Response, error_response, face_response
-from faceshape.types import Mode
+from faceshape.errors import FaceShapeError, ParameterError
+from faceshape.mode import Mode
+
+if TYPE_CHECKING:
+    from faceshape.batch_worker import Answer, Language
+    from faceshape.tencent.api import Response
 
 __all__ = ["BatchResult", "WorkerError", "analyze_many"]
 
@@ -31,10 +35,6 @@ _HELD = 2
 _WINDOW = 8
 # A worker may die without fault of its picture, for want of memory for example.
 _ATTEMPTS = 2
-
-# A response and the detail of its error, without the path: a worker that waits to hand over a
-# large message while it is being handed one would wait for ever.
-_Answer: TypeAlias = tuple[Response, str]
 
 _logger = logging.getLogger(__name__)
 # Each worker gets a fresh interpreter: forked ones may inherit locks that nobody opens any more.
@@ -57,7 +57,7 @@ class BatchResult:
     """
 
     path: str
-    response: Response
+    response: "Response"
     detail: str = ""
 
     @property
@@ -78,7 +78,7 @@ class _Settings(NamedTuple):
     mode: Mode
     rotate: bool
     detector: Literal["auto", "onnx", "dlib"]
-    language: Literal["zh-CN", "en-US"]
+    language: "Language"
 
 
 def analyze_many(
@@ -131,7 +131,7 @@ class _Task:
     attempts: int = 0
     result: BatchResult | None = None
 
-    def finish(self, answer: _Answer) -> None:
+    def finish(self, answer: "Answer") -> None:
         response, detail = answer
         # File names may contain bytes that are no text; these have no UTF-8.
         name = self.path.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -211,7 +211,7 @@ class _Worker:
     def __post_init__(self) -> None:
         self.connection, theirs = _processes.Pipe()
         arguments = (theirs, self.settings)
-        self._process = _processes.Process(target=_serve, args=arguments, daemon=True)
+        self._process = _processes.Process(target=_work, args=arguments, daemon=True)
         self._process.start()
         theirs.close()  # now it is open in the worker alone, and closes when that dies
 
@@ -256,55 +256,18 @@ class _Worker:
             )
         self.tasks[0].attempts += 1
         if self.tasks[0].attempts == _ATTEMPTS:
+            from faceshape.tencent.api import error_response
+
             error = FaceShapeError(f"the worker process {how}")
-            self.tasks.popleft().finish(_refusal(error, self.settings))
+            answer = error_response(error, self.settings.language), str(error)
+            self.tasks.popleft().finish(answer)
 
 
-# In a worker process ------------------------------------------------------------------------------
-
-
-def _serve(connection: "Connection[Any, Any]", settings: _Settings) -> None:
-    """Answer paths until the other side closes, even if by its death.
-
-    The first message says that the worker has started (None) or why it could not (the error).
-    """
+def _work(connection: "Connection[Any, Any]", settings: _Settings) -> None:
+    """Be a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the caller ends the workers
-    import cv2
+    # Asked for when numpy is loaded, which is 0.06 s faster so; nothing here needs more threads.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from faceshape.batch_worker import serve
 
-    from faceshape.engine import FaceShapeEngine
-
-    cv2.setNumThreads(1)
-    try:
-        engine = FaceShapeEngine(settings.detector, threads=1)
-    except FaceShapeError as error:
-        connection.send(error)
-        return
-    with suppress(EOFError, OSError):
-        connection.send(None)
-        while True:
-            connection.send(_answer(engine, connection.recv(), settings))
-
-
-def _answer(engine: Engine, path: str, settings: _Settings) -> _Answer:
-    try:
-        pixels = _load(path)
-        faces = engine.analyze(pixels, settings.mode, settings.rotate)
-        return face_response(faces, pixels.shape[:2]), ""
-    except FaceShapeError as error:
-        return _refusal(error, settings)
-    except Exception as error:
-        _logger.exception("%s: the engine failed", path)
-        return _refusal(FaceShapeError(repr(error)), settings)
-
-
-def _load(path: str) -> RGBImage:
-    try:
-        return load_image(path, DOCUMENT_LIMITS)
-    except OSError as error:
-        raise ImageDecodeError(f"cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ImageDecodeError(f"not a path: {error}") from error
-
-
-def _refusal(error: FaceShapeError, settings: _Settings) -> _Answer:
-    return error_response(error, settings.language), str(error)
+    serve(connection, *settings)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TextIO
 
 from faceshape.batch import BatchResult
-from faceshape.contract import GROUPS
 from faceshape.errors import FaceShapeError
 
 __all__ = [
@@ -128,6 +127,9 @@ class CsvTable:
 
     def __init__(self, file: TextIO) -> None:
         """Write the head; open the file with ``newline=""``."""
+        from faceshape.contract import GROUPS  # loads numpy: when a table is asked for
+
+        self._groups = tuple(GROUPS)
         points = [
             f"{group}_{member}"
             for group, rows in GROUPS.items()
@@ -140,6 +142,6 @@ class CsvTable:
     def add(self, result: BatchResult) -> None:
         """Write the rows of one picture's faces."""
         for index, face in enumerate(result.faces):
-            points = [point for group in GROUPS for point in face[group]]
+            points = [point for group in self._groups for point in face[group]]
             places = [point[axis] for point in points for axis in ("X", "Y")]
             self._writer.writerow([result.path, index, *places])

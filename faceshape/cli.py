@@ -1,6 +1,7 @@
 """The command line: ``faceshape analyze · track · serve · models · bench``."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -26,6 +27,8 @@ _EXIT_REFUSED = 1  # the answer is an error of the API; 2 is click's for a wrong
 @click.version_option(package_name="faceshape")
 def main() -> None:
     """AnalyzeFace on the device: 90 face landmarks, without a network."""
+    # All products of matrices are small here: OpenBLAS's threads would cost their start alone.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @main.command()
@@ -102,7 +105,7 @@ def analyze(
         raise click.UsageError("give a photo, a folder, a pattern or --list")
     from faceshape.batch import analyze_many
     from faceshape.batch_command import Outputs, analyze_pictures, list_pictures, usable_cores
-    from faceshape.types import Mode
+    from faceshape.mode import Mode
 
     analysis = partial(
         analyze_many,

@@ -128,7 +128,7 @@ def resample(dense: ArrayLike, topology: str | Topology) -> NDArray[np.float32]:
 
     Each run is interpolated by a cubic spline through its own control points (parameter: their
     index, not-a-knot ends) and sampled uniformly in arc length, ends included. On real faces the
-    points are exact to 0.1 % of the inter-ocular distance.
+    points are exact to 0.2 % of the inter-ocular distance.
 
     Args:
         dense: (N, P, 2) landmarks in any frame, P as the topology has it; N may be 0.

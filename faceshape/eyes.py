@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshape.crops import cut_crops
-from faceshape.geometry import apply_transforms, crop_transforms, invert_transforms, line_roll
+from faceshape.geometry import (
+    centred_transforms,
+    crop_transforms,
+    line_roll,
+    undo_similarities,
+)
 from faceshape.image import RGBImage
 from faceshape.models import OnnxModel
 from faceshape.topology import Topology
@@ -45,7 +50,7 @@ class EyeRefiner:
         patches = cut_crops(image, flat, self._side)
         [in_patch] = self._model.run(patches.reshape(-1, 2, *patches.shape[1:]))
         in_patch = in_patch.reshape(len(flat), -1, 2) * self._side
-        close = apply_transforms(invert_transforms(flat), in_patch)
+        close = undo_similarities(flat, in_patch)
         close = close.reshape(len(dense), 2, -1, 2)
         close[:, :, :-1] += (1 - _SHARE) * (dense[:, self._points[:, :-1]] - close[:, :, :-1])
         refined: NDArray[np.float32] = dense.copy()
@@ -78,9 +83,11 @@ def eye_transforms(
         side: of a patch, pixels.
         extent: its side in the picture, in distances of the outer eye corners.
     """
-    centres, distance, roll = eye_frames(dense, points)
-    reach = extent * np.stack([distance, distance], axis=1)
-    return patch_transforms(centres, reach, roll[:, None], side)
+    lids = dense[:, points[:, :-1]]
+    centres = lids.sum(axis=2, dtype=np.float64) / lids.shape[2]
+    across, down = (lids[:, 1, 0] - lids[:, 0, 0]).T  # between the outer corners
+    linear = side / (extent * (across + 1j * down))
+    return _mirrored(centred_transforms(centres, linear[:, None], side), side)
 
 
 def eye_frames(
@@ -98,7 +105,8 @@ def eye_frames(
     """
     centres = dense[:, points[:, :-1]].mean(axis=2, dtype=np.float64)
     left, right = dense[:, points[0, 0]], dense[:, points[1, 0]]
-    distance: NDArray[np.float64] = np.linalg.norm(right - left, axis=1).astype(np.float64)
+    across, down = (right - left).T
+    distance: NDArray[np.float64] = np.hypot(across, down).astype(np.float64)
     return centres, distance, line_roll(left, right)
 
 
@@ -116,7 +124,11 @@ def patch_transforms(
     half = reach[:, :, None] / 2
     boxes = np.concatenate([centres - half, centres + half], axis=2)
     roll = np.broadcast_to(roll, reach.shape)
-    transforms = crop_transforms(boxes, roll, side, 1.0).reshape(-1, 2, 2, 3)
+    return _mirrored(crop_transforms(boxes, roll, side, 1.0).reshape(-1, 2, 2, 3), side)
+
+
+def _mirrored(transforms: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Mirror the second of each two transforms (N, 2, 2, 3), in place, and return all."""
     transforms[:, 1, 0] *= -1
     transforms[:, 1, 0, 2] += side
     return transforms

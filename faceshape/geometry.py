@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "aligned_transforms",
     "apply_transforms",
     "box_area",
     "box_iou",
     "boxes_along_roll",
+    "centred_transforms",
     "crop_transforms",
     "ellipse_boxes",
     "enclosing_boxes",
@@ -21,6 +23,7 @@ __all__ = [
     "non_maximum_suppression",
     "pixel_matrix",
     "turn_boxes",
+    "undo_similarities",
     "wrap_degrees",
 ]
 
@@ -76,16 +79,11 @@ def boxes_along_roll(points: ArrayLike, roll: ArrayLike) -> NDArray[np.float64]:
     A box's sides follow its roll (N,), in degrees; its numbers are those of the box turned upright
     about its centre, as `crop_transforms` takes it together with the roll.
     """
-    x, y = np.moveaxis(np.asarray(points, np.float64), 2, 0)
-    angle = np.radians(np.asarray(roll, np.float64).reshape(-1))
-    cosine, sine = np.cos(angle), np.sin(angle)
-    across, down = cosine[:, None], sine[:, None]
-    upright = np.stack([x * across + y * down, y * across - x * down], axis=2)
-    low, high = upright.min(axis=1).T, upright.max(axis=1).T
-    (x, y), half = (low + high) / 2, (high - low) / 2
-    middle = np.stack([x * cosine - y * sine, x * sine + y * cosine])
-    boxes: NDArray[np.float64] = np.concatenate([middle - half, middle + half]).T
-    return boxes
+    turns = _turns(roll)
+    low, high = _upright_extent(points, turns)
+    half = (high - low) / 2
+    middle = _points(_numbers((low + high) / 2) * turns)
+    return np.concatenate([middle - half, middle + half], axis=1)
 
 
 def ellipse_boxes(centres: ArrayLike, sizes: ArrayLike, roll: ArrayLike) -> NDArray[np.float32]:
@@ -128,17 +126,75 @@ def crop_transforms(
         side: of the crop, pixels.
         margin: side of the square in the picture, as a multiple of the box's longer side.
     """
-    x0, y0, x1, y1 = np.asarray(boxes, np.float64).reshape(-1, 4).T
-    angle = np.radians(np.asarray(roll, np.float64).reshape(-1))
-    scale = side / (margin * np.maximum(x1 - x0, y1 - y0))
-    cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    transforms = np.empty((len(cosine), 2, 3))
-    transforms[:, 0, 0] = transforms[:, 1, 1] = cosine
-    transforms[:, 0, 1], transforms[:, 1, 0] = sine, -sine
-    transforms[:, 0, 2] = side / 2 - cosine * x - sine * y
-    transforms[:, 1, 2] = side / 2 + sine * x - cosine * y
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    scale = side / (margin * (high - low).max(axis=1))
+    return centred_transforms((low + high) / 2, scale / _turns(roll), side)
+
+
+def aligned_transforms(
+    points: ArrayLike, lines: ArrayLike, side: int, margin: float
+) -> NDArray[np.float64]:
+    """Return the transforms (N, 2, 3) to square crops in which points stand upright.
+
+    That is `crop_transforms` to the `boxes_along_roll` of the lines' roll, in fewer steps.
+
+    Args:
+        points: (N, P, 2).
+        lines: (N, 2) along the line that shall lie level, from left to right.
+        side: of the crop, pixels.
+        margin: side of the square in the picture, as a multiple of the points' longer extent.
+    """
+    turns = np.exp(1j * np.angle(_numbers(lines)))
+    low, high = _upright_extent(points, turns)
+    scale = side / (margin * (high - low).max(axis=1))
+    middle = _numbers((low + high) / 2) * turns
+    return centred_transforms(_points(middle), scale / turns, side)
+
+
+def centred_transforms(
+    centres: ArrayLike, linear: NDArray[np.complex128], side: int
+) -> NDArray[np.float64]:
+    """Return the transforms (..., 2, 3) that turn and scale, and move a place to a crop's middle.
+
+    Args:
+        centres: (..., 2) the places.
+        linear: (...) numbers that multiply x + iy: the absolute value scales, the angle turns.
+        side: of the crop, pixels.
+    """
+    numbers = _numbers(centres)
+    offset = (0.5 + 0.5j) * side - linear * numbers
+    transforms = np.empty((*numbers.shape, 2, 3))
+    transforms[..., 0, 0] = transforms[..., 1, 1] = linear.real
+    transforms[..., 1, 0] = linear.imag
+    transforms[..., 0, 1] = -linear.imag
+    transforms[..., 2] = _points(offset)
     return transforms
+
+
+def _upright_extent(
+    points: ArrayLike, turns: NDArray[np.complex128]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return least and greatest x and y (N, 2) of points (N, P, 2) once turns (N,) are undone."""
+    upright = _points(_numbers(points) / turns[:, None])
+    sides = upright.swapaxes(1, 2).copy()  # x and y apart: faster to reduce
+    return sides.min(axis=2), sides.max(axis=2)
+
+
+def _turns(roll: ArrayLike) -> NDArray[np.complex128]:
+    """Return the numbers (N,) that turn x + iy by a roll (N,) when they multiply it."""
+    turns: NDArray[np.complex128] = np.exp(1j * np.radians(np.asarray(roll, float).reshape(-1)))
+    return turns
+
+
+def _numbers(points: ArrayLike) -> NDArray[np.complex128]:
+    """Return points (..., 2) as numbers x + iy (...)."""
+    return np.ascontiguousarray(points, np.float64).view(np.complex128)[..., 0]
+
+
+def _points(numbers: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Return numbers x + iy (...), contiguous, as points (..., 2)."""
+    return numbers.view(np.float64).reshape(*numbers.shape, 2)
 
 
 def apply_transforms(transforms: ArrayLike, points: ArrayLike) -> NDArray[np.float64]:
@@ -148,6 +204,20 @@ def apply_transforms(transforms: ArrayLike, points: ArrayLike) -> NDArray[np.flo
     mapped: NDArray[np.float64] = points @ transforms[:, :, :2].transpose(0, 2, 1)
     mapped += transforms[:, None, :, 2]
     return mapped
+
+
+def undo_similarities(transforms: ArrayLike, points: ArrayLike) -> NDArray[np.float64]:
+    """Map points (N, P, 2) back, each set by the inverse of its own transform (N, 2, 3).
+
+    The transforms are similarities, mirrored ones too; `invert_transforms` takes any.
+    """
+    transforms = np.asarray(transforms, np.float64)
+    linear = transforms[:, :, :2]
+    # Its inverse is its transpose over its determinant, which points as rows undo once more.
+    moved = np.asarray(points, np.float64) - transforms[:, None, :, 2]
+    back: NDArray[np.float64] = moved @ linear
+    back /= np.square(linear[:, :1]).sum(axis=2, keepdims=True)
+    return back
 
 
 def invert_transforms(transforms: ArrayLike) -> NDArray[np.float64]:
@@ -161,7 +231,7 @@ def invert_transforms(transforms: ArrayLike) -> NDArray[np.float64]:
 def pixel_matrix(transform: ArrayLike) -> NDArray[np.float64]:
     """Return an affine transform (2, 3) as OpenCV wants it: pixel centres at whole numbers."""
     matrix = np.array(transform, np.float64)
-    matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
+    matrix[:, 2] += (matrix[:, 0] + matrix[:, 1]) / 2 - 0.5
     return matrix
 
 

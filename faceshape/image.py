@@ -225,7 +225,8 @@ def _to_rgb(picture: "PillowImage") -> RGBImage:
     for top in range(0, picture.height, _BAND):
         below = min(top + _BAND, picture.height)
         band = picture.crop((0, top, picture.width, below))
-        pixels[top:below] = np.asarray(band.convert("RGB"))
+        # A conversion from RGB to RGB would be one more copy.
+        pixels[top:below] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
     return pixels
 
 

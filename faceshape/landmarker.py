@@ -15,11 +15,11 @@ from faceshape.contract import GROUPS, resample
 from faceshape.crops import cut_crops
 from faceshape.eyes import EyeRefiner
 from faceshape.geometry import (
+    aligned_transforms,
     apply_transforms,
-    boxes_along_roll,
     crop_transforms,
-    invert_transforms,
     line_roll,
+    undo_similarities,
 )
 from faceshape.image import RGBImage
 from faceshape.models import OnnxModel
@@ -120,15 +120,15 @@ class Landmarker:
 
     def _aligned_transforms(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the transforms (N, 2, 3) to crops in which the given landmarks stand upright."""
-        roll = line_roll(dense[:, self._left_corner], dense[:, self._right_corner])
-        return self._transforms(boxes_along_roll(dense, roll), roll)
+        lines = dense[:, self._right_corner] - dense[:, self._left_corner]
+        return aligned_transforms(dense, lines, self._side, self._margin)
 
     def _corner_shift(
         self, crops: NDArray[np.float64], wanted: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return how far (N,) the corners of one crop are off another's, in sides of the crop."""
         corners = self._side * _CORNERS
-        there = apply_transforms(wanted, apply_transforms(invert_transforms(crops), corners))
+        there = apply_transforms(wanted, undo_similarities(crops, corners))
         x, y = (there - corners).transpose(2, 0, 1)
         farthest: NDArray[np.float64] = np.hypot(x, y).max(axis=1)
         return farthest / self._side
@@ -138,7 +138,7 @@ class Landmarker:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return dense landmarks (N, P, 2) in the picture and presence (N,)."""
         in_crop, presence = self._model.run(cut_crops(image, transforms, self._side))
-        dense = apply_transforms(invert_transforms(transforms), in_crop * self._side)
+        dense = undo_similarities(transforms, in_crop * self._side)
         return dense.astype(np.float32), presence
 
 

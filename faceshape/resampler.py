@@ -1,16 +1,18 @@
 """The vectorised core: from dense curves to points that are uniform in arc length.
 
 A layout consists of *runs*. The curve under a run is a cubic spline through its control points;
-its length is measured by Gauss–Lobatto quadrature between *nodes*, and the places of the samples
+its length is measured by Gaussian quadrature between *nodes*, and the places of the samples
 between two nodes follow from both places and tangents there. All of it is linear algebra on blocks
 of faces whose arrays are allocated once: fresh memory costs more than what is computed in it.
+
+A point is a complex number here, x + iy: it moves in one piece, and its absolute value is a length.
 """
 
 import threading
 from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import groupby
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,19 +23,21 @@ from faceshape.topology import Topology
 
 __all__ = ["Run", "resample_onto"]
 
-# Pieces between nodes that a curve shall have, about: where there are fewer between its control
-# points, these are cut. More make the points more exact and take longer.
-_PIECES = 8
+# Pieces between nodes that every curve is cut into. More make the points more exact and take
+# longer.
+_PIECES = 10
+# Intervals between control points that a piece may span; a longer one would miss their turns.
+_MOST_INTERVALS = 2
 
-# Curves of fewer pieces are padded to one number of them and worked on together.
-_MANY_PIECES = 12
+# Curves of up to so many control points are padded to one number of them and evaluated together.
+_FEW_CONTROLS = 12
 
-# The inner points of the quadrature over a piece, t from 0 to 1. They have weight 5/12, the ends
-# 1/12.
-_INNER_POINTS = (0.5 - 0.05**0.5, 0.5 + 0.05**0.5)
+# The two points of the quadrature over a piece, t from 0 to 1; each has half the weight.
+_INNER_POINTS = (0.5 - 12**-0.5, 0.5 + 12**-0.5)
 
-# Faces worked on at once, at most: enough to hide what the calls cost, few enough for the caches.
-_BLOCK = 256
+# Faces worked on at once, at most: enough to hide what the calls cost, few enough for the caches,
+# and no power of two, by which columns would lie in one place of the caches.
+_BLOCK = 240
 
 # Multiplications in one product of matrices, at most. OpenBLAS starts threads above it
 # (SMP_THRESHOLD_MIN · GEMM_MULTITHREAD_THRESHOLD), which here cost more than they give, and very
@@ -42,6 +46,9 @@ _PRODUCT = 2**18
 
 # Instead of a speed or a length of zero, to divide by.
 _STANDSTILL = np.float32(1e-20)
+
+_Points: TypeAlias = NDArray[np.complex64]
+_Floats: TypeAlias = NDArray[np.float32]
 
 
 class Run(NamedTuple):
@@ -74,7 +81,7 @@ def resample_onto(
     Raises:
         ShapeError: dense is not (N, P, 2).
     """
-    dense = np.asarray(dense, dtype=np.float32)
+    dense = np.asarray(dense)
     if dense.ndim != 3 or dense.shape[1:] != (topology.points, 2):
         raise ShapeError(
             f"{topology.name} landmarks must be (N, {topology.points}, 2), not {dense.shape}"
@@ -82,6 +89,9 @@ def resample_onto(
     points = np.empty((len(dense), count, 2), np.float32)
     if not len(dense):
         return points
+    # Points as complex numbers, (N, P) and (N, Q).
+    given = np.ascontiguousarray(dense, np.float32).view(np.complex64)[:, :, 0]
+    found = points.view(np.complex64)[:, :, 0]
     plan = _plan(topology, runs)
     blocks = -(-len(dense) // plan.most_faces)
     size = -(-len(dense) // blocks)
@@ -90,7 +100,7 @@ def resample_onto(
         for block in range(blocks):
             # All blocks have one size; the last one overlaps the one before it.
             start = min(block * size, len(dense) - size)
-            sampler.sample(dense[start : start + size], points[start : start + size])
+            sampler.sample(given[start : start + size], found[start : start + size])
     return points
 
 
@@ -98,45 +108,37 @@ def resample_onto(
 
 
 class _Bundle(NamedTuple):
-    """L curves of up to K control points that are evaluated together, at N nodes each.
+    """L curves of up to K control points that are evaluated together.
 
-    A curve has R = 4 · N − 2 rows: the N nodes; the N slopes there; and for each of the pieces
-    between them five times the slope at its first, then at its second inner quadrature point.
-    T samples are searched for on all L curves.
+    A curve has R = 4 · N − 2 rows: its N nodes; the N slopes there; and half the slope at the
+    first, then at the second quadrature point of each of the N − 1 pieces between them.
     """
 
     control_rows: NDArray[np.intp]  # (L, K)
-    basis: NDArray[np.float32]  # (L, 2, R / 2, K) in halves
-    until: NDArray[np.float32]  # (L, N, N − 1) sums what lies before each node
-    sample_curves: NDArray[np.intp]  # (T,)
-    sample_fractions: NDArray[np.float32]  # (T, 1) of the curve's length
+    basis: _Floats  # (L, 1, R, K), or (L, 2, R / 2, K) if one product would be too large
 
     @property
-    def row_count(self) -> int:
-        """L · R."""
-        curves, halves, rows, _ = self.basis.shape
-        return int(curves * halves * rows)
-
-    @property
-    def node_count(self) -> int:
-        """L · N."""
-        curves, nodes, _ = self.until.shape
-        return int(curves * nodes)
+    def multiplications(self) -> int:
+        """In one product of matrices, for one face."""
+        return 2 * int(self.basis[0, 0].size)
 
 
 class _Plan(NamedTuple):
     """What resampling needs to know of a topology and a layout.
 
-    C combined control points of up to S terms are appended to the P dense ones, which makes P + C
-    rows. A anchors are taken from rows as they are; T samples are searched for on the curves. In
-    `order` both, anchors first, are the Q points of the layout.
+    M combined control points of up to S terms are appended to the P dense ones, which makes P + M
+    rows. A anchors are taken from rows as they are; T samples are searched for on the C curves of
+    the bundles. In `order` both, anchors first, are the Q points of the layout.
     """
 
     points: int  # P
-    term_rows: NDArray[np.intp]  # (C, S)
-    term_weights: NDArray[np.float32]  # (C, S, 1, 1)
+    term_rows: NDArray[np.intp]  # (M, S)
+    term_weights: _Floats  # (M, S, 1)
     anchor_rows: NDArray[np.intp]  # (A,)
+    nodes: int  # N, of every curve
     bundles: tuple[_Bundle, ...]
+    sample_curves: NDArray[np.intp]  # (T,)
+    sample_fractions: _Floats  # (T, 1) of the curve's length
     order: NDArray[np.intp]  # (Q,)
     most_faces: int  # to work on at once
 
@@ -144,16 +146,6 @@ class _Plan(NamedTuple):
 class _Curve(NamedTuple):
     rows: tuple[int, ...]  # of its control points
     targets: tuple[int, ...]  # of its samples, the ends left out
-
-    @property
-    def cuts(self) -> int:
-        """Into how many pieces each interval between two control points is cut."""
-        return max(1, round(_PIECES / max(1, len(self.rows) - 1)))
-
-    @property
-    def pieces(self) -> int:
-        """How many there are between its nodes."""
-        return (len(self.rows) - 1) * self.cuts
 
 
 @cache
@@ -175,66 +167,65 @@ def _plan(topology: Topology, runs: tuple[Run, ...]) -> _Plan:
         if len(run.targets) > 2:
             curves.append(_Curve(tuple(rows), run.targets[1:-1]))
     anchors = [(row, target) for row, target in anchors if target >= 0]
-    curves.sort(key=_has_many_pieces)
+    curves.sort(key=_has_many_controls)
     targets = [target for _, target in anchors]
     targets += [target for curve in curves for target in curve.targets]
     places = {target: place for place, target in enumerate(targets)}  # runs may share their ends
     terms = max(map(len, combined), default=0)
     term_rows = [_padded(control, terms) for control in combined]
     weights = [_padded(control.values(), terms, padding=0.0) for control in combined]
-    bundles = tuple(_bundle(list(alike)) for _, alike in groupby(curves, _has_many_pieces))
-    products = [2 * bundle.basis[0, 0].size for bundle in bundles]  # for one face
-    return _Plan(
-        topology.points,
-        np.array(term_rows, np.intp).reshape(len(combined), terms),
-        np.array(weights, np.float32).reshape(len(combined), terms, 1, 1),
-        np.array([row for row, _ in anchors], np.intp),
-        bundles,
-        np.array([places[target] for target in sorted(places)], np.intp),
-        min(_BLOCK, max(1, _PRODUCT // max(products, default=1))),
-    )
-
-
-def _has_many_pieces(curve: _Curve) -> bool:
-    return curve.pieces > _MANY_PIECES
-
-
-def _bundle(curves: list[_Curve]) -> _Bundle:
-    controls = max(len(curve.rows) for curve in curves)
-    pieces = max(curve.pieces for curve in curves)
-    basis = [_basis(curve, controls, pieces) for curve in curves]
-    own = np.array([[[curve.pieces]] for curve in curves]) > np.arange(pieces)
-    until = np.tri(pieces + 1, pieces, -1) * own / 12
+    intervals = max((len(curve.rows) - 1 for curve in curves), default=0)
+    pieces = max(_PIECES, -(-intervals // _MOST_INTERVALS))
+    alike = groupby(curves, _has_many_controls)
+    bundles = tuple(_bundle(list(members), pieces) for _, members in alike)
+    products = [bundle.multiplications for bundle in bundles]
     samples = [
         (place, number / (len(curve.targets) + 1))
         for place, curve in enumerate(curves)
         for number in range(1, len(curve.targets) + 1)
     ]
-    return _Bundle(
-        np.array([_padded(curve.rows, controls) for curve in curves], np.intp),
-        np.array(basis, np.float32).reshape(len(curves), 2, -1, controls),
-        until.astype(np.float32),
+    return _Plan(
+        topology.points,
+        np.array(term_rows, np.intp).reshape(len(combined), terms),
+        np.array(weights, np.float32).reshape(len(combined), terms, 1),
+        np.array([row for row, _ in anchors], np.intp),
+        pieces + 1,
+        bundles,
         np.array([place for place, _ in samples], np.intp),
-        np.array([[fraction] for _, fraction in samples], np.float32),
+        np.array([[fraction] for _, fraction in samples], np.float32).reshape(-1, 1),
+        np.array([places[target] for target in sorted(places)], np.intp),
+        min(_BLOCK, max(1, _PRODUCT // max(products, default=1))),
     )
 
 
-def _basis(curve: _Curve, controls: int, pieces: int) -> NDArray[np.float64]:
-    """Return the matrix (R, K) from control points to a curve's rows, see `_Bundle`.
+def _has_many_controls(curve: _Curve) -> bool:
+    return len(curve.rows) > _FEW_CONTROLS
 
-    Pieces that only others of its bundle have are without length, at its last control point.
-    """
-    own, cuts = len(curve.rows), curve.cuts
-    piece, node = np.arange(curve.pieces), np.arange(curve.pieces + 1)
-    basis = np.zeros((4 * pieces + 2, controls))
-    starts = np.cumsum([pieces + 1, pieces + 1, pieces])
-    places, slopes, *inner = np.split(basis[:, :own], starts)
-    places[:, -1] = 1
-    places[node] = spline_weights(node / cuts, own)
-    slopes[node] = spline_slope_weights(node / cuts, own) / cuts
-    for rows, point in zip(inner, _INNER_POINTS, strict=True):
-        rows[piece] = 5 * spline_slope_weights((piece + point) / cuts, own) / cuts
-    return basis
+
+def _bundle(curves: list[_Curve], pieces: int) -> _Bundle:
+    controls = max(len(curve.rows) for curve in curves)
+    control_rows = np.array([_padded(curve.rows, controls) for curve in curves], np.intp)
+    basis = np.zeros((len(curves), 1, 4 * pieces + 2, controls), np.float32)
+    for rows, curve in zip(basis[:, 0], curves, strict=True):
+        own = len(curve.rows)
+        rows[:, :own] = _basis(own, pieces)
+    bundle = _Bundle(control_rows, basis)
+    if _BLOCK * bundle.multiplications <= _PRODUCT:
+        return bundle
+    return _Bundle(control_rows, basis.reshape(len(curves), 2, -1, controls))
+
+
+@cache
+def _basis(controls: int, pieces: int) -> NDArray[np.float64]:
+    """Return the matrix (R, K) from K control points to a curve's rows, see `_Bundle`."""
+    span = (controls - 1) / pieces
+    nodes = span * np.arange(pieces + 1)
+    inner = [
+        spline_slope_weights(nodes[:-1] + span * point, controls) * span / 2
+        for point in _INNER_POINTS
+    ]
+    at_nodes = [spline_weights(nodes, controls), spline_slope_weights(nodes, controls)]
+    return np.concatenate([*at_nodes, *inner])
 
 
 _Number = TypeVar("_Number", int, float)
@@ -261,162 +252,136 @@ def _block_sampler(plan: _Plan, faces: int) -> "_BlockSampler":
     return sampler
 
 
-def _floats(*shape: int) -> NDArray[np.float32]:
-    return np.empty(shape, np.float32)
-
-
 class _BlockSampler:
     """Resamples blocks of n faces.
 
-    The faces are on the last axis, where numpy's loops run over all of them at once, and x lies
-    before y. Indices are valid; `take` is told a mode because without one it fills a copy first,
-    in case they are not.
+    The faces are on the last axis, where numpy's loops run over all of them at once. The arrays
+    and all views of them are made once. Indices are valid; `take` is told a mode because without
+    one it fills a copy first, in case they are not.
     """
 
     def __init__(self, plan: _Plan, faces: int) -> None:
         self.plan, self.faces = plan, faces
-        samples = sum(len(bundle.sample_curves) for bundle in plan.bundles)
-        self._dense = _floats(plan.points, 2, faces)
-        # The anchors, then the samples.
-        self._points = _floats(len(plan.anchor_rows) + samples, 2, faces)
-        self._ordered = _floats(len(plan.order), 2, faces)
-        self._rows = _floats(sum(bundle.row_count for bundle in plan.bundles), 2 * faces)
-        self._ends = _floats(sum(bundle.node_count for bundle in plan.bundles), faces)
-        self._pieces = np.empty((samples, faces), np.uint8)
-        self._wanted = _floats(samples, faces)
-        self._bundles: list[_BundleSampler] = []
-        starts: list[NDArray[np.intp]] = [np.empty((3, 0), np.intp)]
-        row = node = sample = 0
+        nodes, samples = plan.nodes, len(plan.sample_curves)
+        rows = 4 * nodes - 2
+        curves = sum(len(bundle.basis) for bundle in plan.bundles)
+        self._controls = _points(plan.points + len(plan.term_rows), faces)
+        self._dense, self._combined = np.split(self._controls, [plan.points])
+        self._points = _points(len(plan.anchor_rows) + samples, faces)
+        self._anchors, self._samples = np.split(self._points, [len(plan.anchor_rows)])
+        self._ordered = _points(len(plan.order), faces)
+
+        self._rows = _points(curves, rows, faces)
+        self._evaluations: list[tuple[_Bundle, _Points, _Floats, _Floats]] = []
+        first = 0
         for bundle in plan.bundles:
-            nodes = bundle.until.shape[1]
-            height = 4 * nodes - 2
-            curves = bundle.sample_curves
-            below = row + bundle.row_count, node + bundle.node_count, sample + len(curves)
-            self._bundles.append(
-                _BundleSampler(
-                    bundle,
-                    self._rows[row : below[0]],
-                    self._ends[node : below[1]],
-                    self._pieces[sample : below[2]],
-                    self._wanted[sample : below[2]],
-                )
-            )
-            first = row + height * curves
-            starts.append(np.stack([first, first + nodes, node + nodes * curves]))
-            row, node, sample = below
-        # Places in the flat arrays, for each sample: its curve's first node, the slope there, and
-        # the length up to there; and how far it is from one node to the next.
-        self._steps = np.array([2 * faces, 2 * faces, faces])[:, None, None]
-        self._starts = np.concatenate(starts, axis=1)[:, :, None] * self._steps + np.arange(faces)
-        self._where = np.empty_like(self._starts)
-        # (2, 2, 2, T, n): the node before and the one behind; x and y; place and slope.
-        self._nodes = _floats(2, 2, 2, samples, faces)
-        self._squares = _floats(2, 2, samples, faces)
-        self._lengths = _floats(3, samples, faces)  # of the piece; speeds before and behind
-        self._parts = _floats(2, samples, faces)  # of the length that are left, that are passed
-
-    def sample(self, dense: NDArray[np.float32], points: NDArray[np.float32]) -> None:
-        """Resample landmarks (n, P, 2) into points (n, Q, 2)."""
-        plan, rows = self.plan, self._dense
-        rows[:] = dense.transpose(1, 2, 0)
-        if len(plan.term_rows):
-            rows = np.concatenate([rows, (rows[plan.term_rows] * plan.term_weights).sum(axis=1)])
-        anchors = len(plan.anchor_rows)
-        rows.take(plan.anchor_rows, axis=0, out=self._points[:anchors], mode="clip")
-        for bundle in self._bundles:
-            bundle.measure(rows.reshape(len(rows), -1))
-            bundle.find()
-        if self._bundles:
-            self._interpolate(self._points[anchors:].transpose(1, 0, 2))
-        self._points.take(plan.order, axis=0, out=self._ordered, mode="clip")
-        points[:] = self._ordered.transpose(2, 0, 1)
-
-    def _interpolate(self, samples: NDArray[np.float32]) -> None:
-        """Write the samples (2, T, n): cubics in arc length, with unit tangents at both nodes."""
-        faces, where = self.faces, self._where
-        np.multiply(self._pieces, self._steps, out=where)
-        where += self._starts
-        rows, ends = self._rows.ravel(), self._ends.ravel()
-        for shift, node in enumerate(self._nodes.reshape(4, *where[:2].shape)):
-            rows[shift * faces :].take(where[:2], out=node, mode="clip")
-        (rest, part), (length, *_) = self._parts, self._lengths
-        ends.take(where[2], out=rest, mode="clip")
-        ends[faces:].take(where[2], out=length, mode="clip")
-        length -= rest
-        np.subtract(self._wanted, rest, out=part)
-
-        (start, chord), slopes = self._nodes[:, :, 0], self._nodes[:, :, 1]
-        squares = np.square(slopes, out=self._squares)
-        speeds = np.add(squares[:, 0], squares[:, 1], out=self._lengths[1:])
-        np.sqrt(speeds, out=speeds)
-        np.maximum(self._lengths, _STANDSTILL, out=self._lengths)
-        part /= length
-        np.subtract(1, part, out=rest)
-
-        chord -= start
-        slopes *= np.divide(length, speeds, out=speeds)[:, None]  # tangents
-        slopes -= chord
-        slopes *= self._parts[:, None]
-        np.subtract(slopes[0], slopes[1], out=samples)
-        samples *= rest
-        samples += chord
-        samples *= part
-        samples += start
-
-
-class _BundleSampler:
-    """A bundle's part of the work: where on which piece are its samples?"""
-
-    def __init__(
-        self,
-        bundle: _Bundle,
-        rows: NDArray[np.float32],
-        ends: NDArray[np.float32],
-        pieces: NDArray[np.uint8],
-        wanted: NDArray[np.float32],
-    ) -> None:
-        """Take where to write.
-
-        Args:
-            bundle: the curves.
-            rows: (L · R, 2 · n) see `_Bundle`.
-            ends: (L · N, n) length of a curve up to each node.
-            pieces: (T, n) the piece that a sample lies on.
-            wanted: (T, n) the length up to it.
-        """
-        curves, halves, half, controls = bundle.basis.shape
-        faces, nodes, samples = ends.shape[-1], bundle.until.shape[1], len(wanted)
-        self._bundle = bundle
-        self._pieces, self._wanted = pieces, wanted
-        self._controls = _floats(curves, controls, 2 * faces)
-        self._rows = rows.reshape(curves, halves, half, 2 * faces)
-        self._slopes = rows.reshape(curves, halves * half, 2 * faces)[:, nodes:]
-        self._squares = _floats(*self._slopes.shape)
-        self._speeds = _floats(*self._slopes.shape[:2], faces)
+            below = first + len(bundle.basis)
+            chosen = _points(*bundle.control_rows.shape, faces)
+            results = self._rows[first:below]
+            factors = chosen.view(np.float32)[:, None]
+            products = results.view(np.float32).reshape(*bundle.basis.shape[:3], -1)
+            self._evaluations.append((bundle, chosen, factors, products))
+            first = below
+        self._inner_slopes = self._rows[:, 2 * nodes :]
+        self._inner_speeds = _floats(curves, 2, nodes - 1, faces)
         self._lengths = _floats(curves, nodes - 1, faces)
-        self._ends = ends.reshape(curves, nodes, faces)
+        self._until = np.tri(nodes, nodes - 1, -1, np.float32)  # sums what lies before each node
+        self._ends = _floats(curves, nodes, faces)  # the length of a curve up to each node
         self._sample_ends = _floats(samples, nodes, faces)
+        self._wanted = _floats(samples, faces)  # the length up to a sample
         self._passed = np.empty((samples, nodes - 2, faces), np.bool_)
+        self._pieces = np.empty((samples, faces), np.uint8)  # on which the samples lie
 
-    def measure(self, rows: NDArray[np.float32]) -> None:
+        # Places in the flat arrays of rows and of ends, for each sample: its curve's first node.
+        starts = np.outer([rows * faces, nodes * faces], plan.sample_curves)
+        self._starts = starts[:, :, None] + np.arange(faces)
+        self._where = np.empty_like(self._starts)
+        flat = self._rows.reshape(-1)
+        self._node_rows = [flat[faces * step :] for step in (0, 1, nodes, nodes + 1)]
+        self._node_ends = [self._ends.reshape(-1)[faces * step :] for step in (0, 1)]
+        self._origin = _points(samples, faces)
+        self._terms = _points(3, samples, faces)  # the chord, the slopes before and behind
+        self._weights = np.zeros_like(self._terms)
+        self._weight_parts = _floats(3, samples, faces)
+        self._speeds = _floats(2, samples, faces)
+        self._length, self._before, self._part, self._rest = _floats(4, samples, faces)
+
+    def sample(self, dense: _Points, points: _Points) -> None:
+        """Resample landmarks (n, P) into points (n, Q)."""
+        plan = self.plan
+        self._dense[:] = dense.T
+        if len(plan.term_rows):
+            terms = self._dense[plan.term_rows] * plan.term_weights
+            np.add.reduce(terms, axis=1, out=self._combined)
+        self._controls.take(plan.anchor_rows, axis=0, out=self._anchors, mode="clip")
+        if plan.bundles:
+            self._measure()
+            self._find()
+            self._interpolate()
+        self._points.take(plan.order, axis=0, out=self._ordered, mode="clip")
+        points[:] = self._ordered.T
+
+    def _measure(self) -> None:
         """Evaluate the curves at their nodes, and measure their length up to each."""
-        bundle, squares, speeds, lengths = self._bundle, self._squares, self._speeds, self._lengths
-        rows.take(bundle.control_rows, axis=0, out=self._controls, mode="clip")
-        np.matmul(bundle.basis, self._controls[:, None], out=self._rows)
-        np.square(self._slopes, out=squares)
-        faces, pieces = speeds.shape[-1], lengths.shape[1]
-        np.add(squares[..., :faces], squares[..., faces:], out=speeds)
-        np.sqrt(speeds, out=speeds)
-        np.add(speeds[:, :pieces], speeds[:, 1 : pieces + 1], out=lengths)
-        lengths += speeds[:, pieces + 1 : -pieces]
-        lengths += speeds[:, -pieces:]
-        np.matmul(bundle.until, lengths, out=self._ends)  # faster than a cumulative sum
+        for bundle, chosen, factors, products in self._evaluations:
+            self._controls.take(bundle.control_rows, axis=0, out=chosen, mode="clip")
+            np.matmul(bundle.basis, factors, out=products)
+        speeds = self._inner_speeds
+        np.abs(self._inner_slopes, out=speeds.reshape(self._inner_slopes.shape))
+        np.add(speeds[:, 0], speeds[:, 1], out=self._lengths)
+        np.matmul(self._until, self._lengths, out=self._ends)  # faster than a cumulative sum
 
-    def find(self) -> None:
+    def _find(self) -> None:
         """Find the piece on which each sample lies."""
-        bundle, ends = self._bundle, self._sample_ends
-        self._ends.take(bundle.sample_curves, axis=0, out=ends, mode="clip")
-        np.multiply(bundle.sample_fractions, ends[:, -1], out=self._wanted)
+        plan, ends = self.plan, self._sample_ends
+        self._ends.take(plan.sample_curves, axis=0, out=ends, mode="clip")
+        np.multiply(plan.sample_fractions, ends[:, -1], out=self._wanted)
         np.less_equal(ends[:, 1:-1], self._wanted[:, None], out=self._passed)
-        passed = self._passed.view(np.uint8)
-        np.add.reduce(passed, axis=1, dtype=np.uint8, out=self._pieces)
+        np.add.reduce(self._passed.view(np.uint8), axis=1, dtype=np.uint8, out=self._pieces)
+
+    def _interpolate(self) -> None:
+        """Compute the samples: cubics in arc length, with unit tangents at both nodes."""
+        faces, where = self.faces, self._where
+        np.multiply(self._pieces, faces, out=where[1], dtype=np.intp)
+        np.add(where[1], self._starts, out=where)
+        origin, terms = self._origin, self._terms
+        chord, slopes = terms[0], terms[1:]
+        for rows, values in zip(self._node_rows, (origin, *terms), strict=True):
+            rows.take(where[0], out=values, mode="clip")
+        length, before, part, rest = self._length, self._before, self._part, self._rest
+        for ends, values in zip(self._node_ends, (before, length), strict=True):
+            ends.take(where[1], out=values, mode="clip")
+        chord -= origin
+        length -= before
+        np.subtract(self._wanted, before, out=part)
+        np.maximum(length, _STANDSTILL, out=before)
+        part /= before
+        np.subtract(1, part, out=rest)
+        speeds = np.abs(slopes, out=self._speeds)
+        np.maximum(speeds, _STANDSTILL, out=speeds)
+
+        # With p passed of the piece and r left: chord · p² (1 + 2r), tangent before · p r² and
+        # tangent behind · −p² r, a tangent being as long as the piece.
+        along, *tangents = self._weight_parts
+        np.multiply(length, part, out=before)
+        before *= rest
+        np.multiply(before, rest, out=tangents[0])
+        np.multiply(before, part, out=tangents[1])
+        np.negative(tangents[1], out=tangents[1])
+        self._weight_parts[1:] /= speeds
+        np.multiply(part, part, out=along)
+        rest += rest
+        rest += 1
+        along *= rest
+        self._weights.real = self._weight_parts
+        terms *= self._weights
+        np.add.reduce(terms, axis=0, out=self._samples)
+        self._samples += origin
+
+
+def _points(*shape: int) -> _Points:
+    return np.empty(shape, np.complex64)
+
+
+def _floats(*shape: int) -> _Floats:
+    return np.empty(shape, np.float32)

@@ -5,22 +5,15 @@ Coordinates are pixels of the upright picture, y down and continuous: the upper 
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faceshape.contract import GROUPS, POINT_COUNT
 from faceshape.errors import ParameterError, ShapeError
+from faceshape.mode import Mode
 
 __all__ = ["Detections", "FaceShape", "Mode"]
-
-
-class Mode(IntEnum):
-    """Which faces are wanted (API document, section 2); the values are the cloud's."""
-
-    ALL = 0
-    LARGEST = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -125,9 +125,9 @@ def test_errors_of_the_caller_end_the_workers():
 
 DEADLY = """
 import os, sys
-from faceshape import batch, batch_files
+from faceshape import batch, batch_files, batch_worker
 
-def load_image(path, limits, real=batch.load_image):
+def load_image(path, limits, real=batch_worker.load_image):
     if "deadly" in path:
         os._exit(3)
     if "fatal" in path and not os.path.exists(path + ".seen"):
@@ -137,7 +137,7 @@ def load_image(path, limits, real=batch.load_image):
         raise RuntimeError("unforeseen")
     return real(path, limits)
 
-batch.load_image = load_image  # in the workers as well: they import this script
+batch_worker.load_image = load_image  # in the workers as well: they import this script
 
 if __name__ == "__main__":
     for result in batch.analyze_many(sys.argv[1:], workers=2, mode=1):
@@ -175,6 +175,18 @@ def test_a_worker_that_cannot_start_is_an_error(tmp_path):
     assert run.returncode == 1
     assert "faceshape.batch.WorkerError: a worker process ended with exit code 1" in run.stderr
     assert '__name__ == "__main__"' in run.stderr.splitlines()[-1]
+
+
+def test_the_caller_loads_nothing_heavy():
+    """The workers start before the caller has loaded what it may never need."""
+    code = (
+        "import sys, faceshape.batch_command, faceshape.cli;"
+        "print({'numpy', 'cv2', 'onnxruntime', 'ssl'} & set(sys.modules))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert run.stdout.split() == ["set()"], run.stderr
 
 
 def start(*arguments):

@@ -5,10 +5,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from faceshape.geometry import (
+    aligned_transforms,
     apply_transforms,
     box_area,
     box_iou,
     boxes_along_roll,
+    centred_transforms,
     crop_transforms,
     ellipse_boxes,
     enclosing_boxes,
@@ -16,6 +18,7 @@ from faceshape.geometry import (
     non_maximum_suppression,
     pixel_matrix,
     turn_boxes,
+    undo_similarities,
     wrap_degrees,
 )
 
@@ -137,3 +140,33 @@ def test_ellipse_boxes_of_quarter_turns_swap_the_sides():
     expected = [[-3, -2, 3, 2], [-2, -3, 2, 3], [-3, -2, 3, 2]]
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert ellipse_boxes(np.empty((0, 2)), np.empty((0, 2)), []).shape == (0, 4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-180, 180), st.booleans())
+def test_undoing_a_similarity_is_its_inverse(roll, mirrored):
+    transforms = crop_transforms([[3, 4, 50, 70], [-9, 0, 5, 5]], [roll, 30], 128, 1.3)
+    if mirrored:
+        transforms[:, 0] *= -1
+    points = np.random.default_rng(0).uniform(-50, 200, (2, 20, 2))
+    expected = apply_transforms(invert_transforms(transforms), points)
+    np.testing.assert_allclose(undo_similarities(transforms, points), expected, atol=1e-9)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-180, 180))
+def test_aligned_transforms_are_those_of_the_boxes_along_the_lines(roll):
+    points = np.random.default_rng(0).uniform(0, 100, (2, 20, 2))
+    angles = np.radians([roll, 10])
+    lines = np.stack([np.cos(angles), np.sin(angles)], axis=1) * [[3], [0.5]]
+    expected = crop_transforms(boxes_along_roll(points, [roll, 10]), [roll, 10], 128, 1.3)
+    np.testing.assert_allclose(aligned_transforms(points, lines, 128, 1.3), expected, atol=1e-9)
+
+
+def test_centred_transforms_move_places_to_the_middle():
+    centres = np.array([[[30.0, 7.0], [-4.0, 50.0]]])
+    transforms = centred_transforms(centres, np.array([[2j, 0.5]]), 40)
+    assert transforms.shape == (1, 2, 2, 3)
+    places = apply_transforms(transforms[0], [[[30, 7], [31, 7]], [[-4, 50], [-4, 52]]])
+    # The first is turned by a quarter, clockwise as seen, and doubled; the second halved.
+    np.testing.assert_allclose(places, [[[20, 20], [20, 22]], [[20, 20], [20, 21]]])

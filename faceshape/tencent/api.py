@@ -4,13 +4,12 @@ import logging
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from faceshape.contract import GROUPS
 from faceshape.errors import FaceShapeError, ModelError, NoFaceError
-from faceshape.fetch import FetchPolicy, fetch
 from faceshape.image import DOCUMENT_LIMITS, RGBImage, decode_base64, load_image
 from faceshape.tencent.parameters import (
     AnalyzeFaceParameters,
@@ -18,6 +17,9 @@ from faceshape.tencent.parameters import (
     parse_parameters,
 )
 from faceshape.types import FaceShape, Mode
+
+if TYPE_CHECKING:
+    from faceshape.fetch import FetchPolicy
 
 __all__ = [
     "Engine",
@@ -47,7 +49,7 @@ class Engine(Protocol):
 
 
 def analyze_face(
-    params: Mapping[str, object], engine: Engine | None = None, urls: FetchPolicy | None = None
+    params: Mapping[str, object], engine: Engine | None = None, urls: "FetchPolicy | None" = None
 ) -> Response:
     """Answer an AnalyzeFace request as the cloud does.
 
@@ -63,7 +65,7 @@ def analyze_face(
         raises, and neither does an engine that fails: that is FailedOperation.ServerError.
     """
     try:
-        return _analyze(params, engine, urls or FetchPolicy())
+        return _analyze(params, engine, urls)
     except FaceShapeError as error:
         if isinstance(error, ModelError):
             _logger.exception("the engine failed")
@@ -127,16 +129,20 @@ def default_engine() -> Engine:
         return _default_engine
 
 
-def _analyze(params: Mapping[str, object], engine: Engine | None, urls: FetchPolicy) -> Response:
+def _analyze(
+    params: Mapping[str, object], engine: Engine | None, urls: "FetchPolicy | None"
+) -> Response:
     request = parse_parameters(params)
     pixels = load_image(_picture(request, urls), DOCUMENT_LIMITS)
     faces = (engine or default_engine()).analyze(pixels, mode=request.mode, rotate=request.rotate)
     return face_response(faces, pixels.shape[:2], request.model_version)
 
 
-def _picture(request: AnalyzeFaceParameters, urls: FetchPolicy) -> bytes:
+def _picture(request: AnalyzeFaceParameters, urls: "FetchPolicy | None") -> bytes:
     if request.source == "Url":
-        return fetch(request.picture, urls)
+        from faceshape.fetch import FetchPolicy, fetch  # loads http and ssl: when needed
+
+        return fetch(request.picture, urls or FetchPolicy())
     return decode_base64(request.picture, DOCUMENT_LIMITS)
 
 
