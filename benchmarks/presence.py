@@ -13,12 +13,12 @@ from faceshape.geometry import box_area, box_iou
 from faceshape.image import RGBImage, load_image
 from faceshape.landmarker import Landmarker
 from faceshape.models import OnnxModel, model_entry
+from landmark_data import scene_shards
 
 _SMALLEST = 40  # sides of boxes, pixels: what the detector finds
 _THRESHOLD = 0.9  # the engine's
 _POSITION_ERROR, _SIZE_ERROR = 0.06, 0.05  # of a detector's box, standard deviations
 _CROPS_PER_SCENE = 40
-_EVERY = 10  # of the scenes
 _CLEAR = 0.02  # of a background box may be covered by the surroundings of a face
 
 
@@ -39,11 +39,11 @@ def presence_table(faces: LabelledFaces, scenes: Path) -> Table:
     note = (
         f"{len(faces)} validation faces (boxes off by {_POSITION_ERROR:.0%} in position and "
         f"{_SIZE_ERROR:.0%} in size) against random squares of {_SMALLEST} pixels and more, turned "
-        f"up to 30°, from every {_EVERY}th scene. **Training draws its backgrounds from all scenes "
-        "without a face, so the first row is on backgrounds it has seen** (other crops of them). "
-        "The second row's scenes were never trained on: squares clear of everything that a face "
-        "detector suspects; a few may hide a face that it missed. Refused and accepted: at the "
-        f"engine's threshold of {_THRESHOLD}."
+        "up to 30°, from the scenes that are held back. **An early part of the training drew its "
+        "backgrounds from all scenes without a face, so the first row is on backgrounds it once "
+        "saw** (other crops of them). The second row's scenes were never trained on: squares clear "
+        "of everything that a face detector suspects; a few may hide a face that it missed. "
+        f"Refused and accepted: at the engine's threshold of {_THRESHOLD}."
     )
     columns = ["crops", "AUC", "faces refused, %", "background accepted, %"]
     return Table("Presence", note, columns, rows)
@@ -85,15 +85,14 @@ def background_boxes(folder: Path, empty: bool) -> Iterator[tuple[RGBImage, NDAr
 
     Args:
         folder: has the ``scenes-*.npz``.
-        empty: scenes in which nothing was detected; otherwise those with faces, beside them.
+        empty: held-back scenes in which nothing was detected; otherwise those with faces, beside
+            them.
     """
     rng = np.random.default_rng(0)
-    for path in sorted(folder.glob("scenes-*.npz")):
-        with np.load(path) as shard:
-            jpeg, offset, scene = shard["jpeg"], shard["offset"], shard["scene"]
-            faces = shard["box"].astype(np.float64) / 8
-        wanted = np.isin(np.arange(len(offset) - 1), scene) != empty
-        for i in np.flatnonzero(wanted)[::_EVERY]:
+    for shard, vacant, held_back in scene_shards(folder):
+        jpeg, offset, scene = shard["jpeg"], shard["offset"], shard["scene"]
+        faces = shard["box"].astype(np.float64) / 8
+        for i in np.flatnonzero(held_back & (vacant == empty)):
             picture = load_image(jpeg[offset[i] : offset[i + 1]].tobytes())
             boxes = random_squares(picture.shape[:2], 4 * _CROPS_PER_SCENE, rng)
             clear = clear_of(boxes, faces[scene == i])

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshape.geometry import boxes_along_roll, line_roll
-from landmark_data import load_faces, pictures_of
+from landmark_data import held_back_scenes, load_faces, pictures_of
 
 # From the labelling detector's box, forehead to chin, to the landmarks' extent, brow to chin: shift
 # of the centre along the face and size, in sides of that box; medians over the upright faces.
@@ -90,11 +90,7 @@ def load_face_pictures(folder: Path) -> LabelledPictures:
 
 
 def load_scenes(folder: Path) -> LabelledPictures:
-    """Read every ``scenes-*.npz``.
-
-    For validation are every tenth scene and, so that there are enough of them, every fifth one in
-    which the labelling detector saw nothing at all.
-    """
+    """Read every ``scenes-*.npz``; which are for validation: `held_back_scenes`."""
     shards = [np.load(path) for path in sorted(folder.glob("scenes-*.npz"))]
     if not shards:
         raise FileNotFoundError(f"no scenes-*.npz in {folder}")
@@ -109,13 +105,12 @@ def load_scenes(folder: Path) -> LabelledPictures:
     found = column("box").astype(np.float32) / 8
     keypoints = column("keypoints5").astype(np.float32) / 8
     boxes = _landmark_extent(found, line_roll(keypoints[:, 0], keypoints[:, 1]))
-    number = np.arange(sum(counts))
-    empty = ~np.isin(number, picture)
+    empty = ~np.isin(np.arange(sum(counts)), picture)
     large = (found[:, 2:] - found[:, :2]).min(axis=1) >= _LEAST_SIDE
     return LabelledPictures(
         pictures=[picture for shard in shards for picture in pictures_of(shard)],
-        exhaustive=np.ones(len(number), bool),
-        validation=(number % 10 == 0) | (empty & (number % 5 == 0)),
+        exhaustive=np.ones(len(empty), bool),
+        validation=held_back_scenes(empty),
         source=np.concatenate([shard["source"] for shard in shards]),
         picture=picture[order],
         boxes=boxes,

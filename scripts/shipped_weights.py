@@ -13,6 +13,14 @@ from torch import Tensor, nn
 from landmark_network import InvertedResidual
 
 
+def load_weights(network: nn.Module, path: Path, example: Tensor) -> None:
+    """Give a network the weights of a training (.pt) or of a shipped file; see `load_shipped`."""
+    if path.suffix == ".onnx":
+        load_shipped(network, path, example)
+    else:
+        network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+
+
 def load_shipped(network: nn.Module, path: Path, example: Tensor) -> None:
     """Give a network the weights of an ONNX file that was exported from one of its kind.
 

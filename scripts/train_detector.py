@@ -19,7 +19,7 @@ from detection_data import load_face_pictures, load_scenes
 from detection_mosaic import MosaicMaker
 from detection_network import PIXEL_UNIT, DetectionNetwork
 from detection_targets import BACKGROUND, DOUBTFUL, IGNORED, STRIDES, assign, cell_centres
-from shipped_weights import load_shipped
+from shipped_weights import load_weights
 from training_run import TrainingRun, draw_curves, make_average
 
 SIDE = 256
@@ -173,12 +173,9 @@ def prepared(pictures: Tensor, device: torch.device) -> Tensor:
 
 def load_initial(network: DetectionNetwork, path: Path, pictures: Tensor) -> None:
     """Load weights; pictures (B, S, S, 3) are for the statistics that a shipped file has not."""
-    if path.suffix == ".onnx":
-        # The file's first layer takes pixels as they are (export_detector.py).
-        load_shipped(network, path, prepared(pictures, torch.device("cpu")) * PIXEL_UNIT)
+    load_weights(network, path, prepared(pictures, torch.device("cpu")) * PIXEL_UNIT)
+    if path.suffix == ".onnx":  # its first layer takes pixels as they are: see export_detector.py
         network.stem[0][0].weight.data *= PIXEL_UNIT
-    else:
-        network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
 
 
 @click.command()

@@ -27,19 +27,19 @@ from faceshape.contract import GROUPS, interocular_distance, resample
 from faceshape.landmarker import eye_line_roll
 from landmark_data import DENSE, Faces, apparent_yaw, load_backgrounds, load_faces
 from landmark_network import INPUT_SIDE, LandmarkNetwork
+from shipped_weights import load_weights
 from training_run import TrainingRun, draw_curves, make_average
 
 CROP = CropGeometry(side=INPUT_SIDE, margin=1.3)
 NON_FACES = 0.125  # share of a batch
 BATCH = 64
-SEED = 90
 
 
 class TrainingCrops(Dataset):
     """Crops by a running number that goes on over the epochs: sample i is always the same."""
 
-    def __init__(self, faces: Faces, backgrounds: list[np.ndarray], epochs: int) -> None:
-        self.faces, self.backgrounds = faces, backgrounds
+    def __init__(self, faces: Faces, backgrounds: list[np.ndarray], epochs: int, seed: int) -> None:
+        self.faces, self.backgrounds, self.seed = faces, backgrounds, seed
         self.mirror = DENSE.mirror()
         self.profile = list(DENSE.indices("profile_left") + DENSE.indices("profile_right")[1:])
         points = resample(faces.dense, DENSE)
@@ -48,7 +48,7 @@ class TrainingCrops(Dataset):
         # Turned heads are rare: the further a head is turned, the more often it is drawn.
         share = 1 + 3 * np.clip(apparent_yaw(points)[usable] / 0.3 - 0.3, 0, 1)
         self.per_epoch = len(usable) // BATCH * BATCH
-        rng = np.random.default_rng(SEED)
+        rng = np.random.default_rng(seed)
         self.order = np.concatenate(
             [rng.choice(usable, self.per_epoch, p=share / share.sum()) for _ in range(epochs)]
         )
@@ -57,7 +57,7 @@ class TrainingCrops(Dataset):
         return len(self.order)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray, np.float32, np.float32]:
-        rng = np.random.default_rng((SEED, number))
+        rng = np.random.default_rng((self.seed, number))
         face = self.order[number]
         picture, points = self.faces.pictures[face], self.faces.dense[face]
         background = self.backgrounds[rng.integers(len(self.backgrounds))]
@@ -134,19 +134,38 @@ def wing(error: Tensor, width: float = 0.04, curvature: float = 0.004) -> Tensor
 @click.option("--epochs", default=40, show_default=True)
 @click.option("--rate", default=3e-3, show_default=True, help="peak learning rate")
 @click.option("--workers", default=1, show_default=True, help="processes that make crops")
+@click.option("--seed", default=90, show_default=True, help="decides what is cropped, and how")
+@click.option(
+    "--initial",
+    type=click.Path(path_type=Path, exists=True),
+    help="weights to start from instead of random ones: a .pt, or models/landmarks.onnx",
+)
 @click.option("--resume", is_flag=True, help="continue from the checkpoint in --out")
-def main(data: Path, out: Path, epochs: int, rate: float, workers: int, resume: bool) -> None:
+def main(
+    data: Path,
+    out: Path,
+    epochs: int,
+    rate: float,
+    workers: int,
+    seed: int,
+    initial: Path | None,
+    resume: bool,
+) -> None:
     """Train the landmark regressor and leave its averaged weights in OUT/landmarks.pt."""
-    torch.manual_seed(SEED)
+    torch.manual_seed(seed)
     cv2.setNumThreads(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     faces = load_faces(data / "faces")
-    training = TrainingCrops(faces, load_backgrounds(data / "scenes"), epochs)
+    training = TrainingCrops(faces, load_backgrounds(data / "scenes"), epochs, seed)
     validation = Validation.of(faces)
     click.echo(f"{training.per_epoch} faces an epoch, {len(validation.crops)} for validation")
 
     mean_shape = torch.from_numpy(mean_face(faces))
-    network = LandmarkNetwork(mean_shape).to(device, memory_format=torch.channels_last)
+    network = LandmarkNetwork(mean_shape)
+    if initial:
+        example = torch.from_numpy(np.stack([training[number][0] for number in range(256)]))
+        load_weights(network, initial, prepared(example, torch.device("cpu")))
+    network = network.to(device, memory_format=torch.channels_last)
     average = make_average(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
     steps = len(training) // BATCH
