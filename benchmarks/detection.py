@@ -77,7 +77,7 @@ def picture_tables(
         drawn = false_alarm_sheet(exhaustive, contenders[0].name)
         cv2.imwrite(str(sheet), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
     if "turned" in sections:
-        yield rotation_table(contenders, sets[:2], exhaustive)
+        yield rotation_table(contenders, exhaustive, recall_only)
 
 
 def landmarks_table(engines: Mapping[str, FaceShapeEngine], data: Path, limit: int | None) -> Table:

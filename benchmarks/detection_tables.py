@@ -124,16 +124,12 @@ def accuracy_table(
             (f"{name}: recall, %", recalls),
             (f"{name}: recall at precision {_PRECISION:.0%}, %", _sure_recalls(curves)),
         ]
-    sure = [c.least_threshold(_PRECISION) for c in _curves(contenders, exhaustive)]
-    for trial in recall_only:
-        name, curves = trial.pictures.name, _curves(contenders, [trial])
-        rows += [
-            (f"{name}: recall, %", _at_thresholds(contenders, curves)[1]),
-            (
-                f"{name}: recall at precision {_PRECISION:.0%}, %",
-                [100 * c.at(limit)[1] for c, limit in zip(curves, sure, strict=True)],
-            ),
-        ]
+    curves = _curves(contenders, exhaustive)
+    rows += [
+        (f"{trial.pictures.name}: {name}", recalls)
+        for trial in recall_only
+        for name, recalls in _recalls(contenders, trial, curves)
+    ]
     counts = ", ".join(
         f"{t.pictures.name} {len(t.pictures)} ({t.pictures.counted.sum()})"
         for t in [*exhaustive, *recall_only]
@@ -153,25 +149,30 @@ def accuracy_table(
 
 def rotation_table(
     contenders: Sequence[Contender],
-    sets: Sequence[TestSet],
-    upright: Sequence[Trial],
+    exhaustive: Sequence[Trial],
+    recall_only: Sequence[Trial],
     seed: int = 0,
 ) -> Table:
-    """Return average precision and recall on turned pictures.
+    """Return precision and recall on turned pictures.
 
     Args:
         contenders: the columns.
-        sets: of which all faces are labelled.
-        upright: the trials on these sets as they are.
+        exhaustive: the trials on upright sets of which all faces are labelled.
+        recall_only: the trials on the others.
         seed: of the random angles.
     """
     rng = np.random.default_rng(seed)
     rows: list[tuple[str, list[float | str | None]]] = []
     for turn, angles in TURNS.items():
-        turned = [each.turned(angles(rng, len(each))) for each in sets]
-        trials = upright
-        if turn != "upright":
-            trials = [Trial.run(contenders, each, turn) for each in turned]
+        trials, faces = (
+            upright
+            if turn == "upright"
+            else [
+                Trial.run(contenders, each.pictures.turned(angles(rng, len(each.pictures))), turn)
+                for each in upright
+            ]
+            for upright in (exhaustive, recall_only)
+        )
         curves = _curves(contenders, trials)
         coarse = _curves(contenders, trials, _COARSE_IOU)
         usual = _curves(contenders, trials, smallest=_USUAL)
@@ -188,12 +189,36 @@ def rotation_table(
                 _sure_recalls(usual),
             ),
         ]
+        rows += [
+            (f"{turn}, {trial.pictures.name}: {name}", recalls)
+            for trial in faces
+            for name, recalls in _recalls(contenders, trial, curves)
+        ]
+    names = [" and ".join(t.pictures.name for t in each) for each in (exhaustive, recall_only)]
     note = (
-        f"The {' and '.join(each.name for each in sets)} pictures, turned clockwise. The boxes of "
+        f"The {names[0]} pictures, turned clockwise, and the recall on {names[1]}. The boxes of "
         "peers with keypoints are mapped along the roll that these tell; the third row of each "
         "turn asks for less overlap, because the boxes of the others suffer from the turn, too."
     )
     return Table("Turned pictures", note, [each.name for each in contenders], rows)
+
+
+def _recalls(
+    contenders: Sequence[Contender], faces: Trial, curves: Sequence[Curve]
+) -> list[tuple[str, list[float | str | None]]]:
+    """Return two rows on a set that tells the recall alone.
+
+    With the contenders' own thresholds, and with those that give `_PRECISION` on other sets.
+    """
+    own = _curves(contenders, [faces])
+    sure = [curve.least_threshold(_PRECISION) for curve in curves]
+    return [
+        ("recall, %", [*_at_thresholds(contenders, own)[1]]),
+        (
+            f"recall at precision {_PRECISION:.0%}, %",
+            [100 * curve.at(limit)[1] for curve, limit in zip(own, sure, strict=True)],
+        ),
+    ]
 
 
 def size_table(contenders: Sequence[Contender], trials: Sequence[Trial]) -> Table:
