@@ -46,20 +46,20 @@ class OnnxDetector:
 
     It looks at two copies of a picture. The fine one is reduced so far that the smallest wanted
     face is just large enough for the network; its longer side is at least 416 pixels where the
-    picture has them, which costs little, and at most 1024, which bounds the time. The coarse one,
-    a third of the fine one, is for the faces that are too large for the network there. Nothing is
-    ever enlarged.
+    picture has them, which costs little, and at most 1024, which bounds the time. The coarse one is
+    reduced further, for the faces that are too large for the network there. Nothing is ever
+    enlarged.
 
-    The first look for large faces alone has a copy of its own, of 192 pixels.
+    The first look for large faces alone has a copy of its own, of 160 pixels.
     """
 
     _SMALLEST_INSIDE, _LARGEST_INSIDE = 13.0, 240.0  # pixels of a copy
     _FINE_SIDES = (416, 1024)
-    _COARSE_SHARE = 0.31
+    _COARSE_SHARE = 0.385  # of the fine copy; from 416 it leads to 160, a multiple of 32
     # From which size on, in pixels of the coarse copy, its faces count: where head and shoulders of
     # a small face may look like a face, the fine copy is to be believed.
-    _LEAST_COARSE = 64.0
-    _FIRST_LOOK_SIDE, _LEAST_IN_FIRST_LOOK = 192, 24.0
+    _LEAST_COARSE = 48.0
+    _FIRST_LOOK_SIDE, _LEAST_IN_FIRST_LOOK = 160, 20.0
     _SAME_FACE_IOU, _AGREEING_IOU = 0.4, 0.6
     _MOST_CANDIDATES = 500  # before suppression, so that no picture takes forever
     _SIZE_UNIT = 4.0  # strides that a logarithm of 0 stands for
