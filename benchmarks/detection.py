@@ -126,6 +126,7 @@ def tables(
 @click.option(
     "--section", "sections", type=click.Choice(_SECTIONS), multiple=True, help="some only"
 )
+@click.option("--contender", "names", multiple=True, help="some only, by the head of their column")
 @click.option("--sample", type=click.IntRange(min=1), help="look at so many pictures of a set only")
 @click.option("--repetitions", default=30, show_default=True, help="rounds of the timing")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="the tables, as JSON")
@@ -136,6 +137,7 @@ def main(
     wider: Path | None,
     wider_list: Path | None,
     sections: tuple[str, ...],
+    names: tuple[str, ...],
     sample: int | None,
     repetitions: int,
     json_file: Path | None,
@@ -150,6 +152,9 @@ def main(
         click.echo("YuNet, RFB-320 and SCRFD-500M are left out: no --peers.\n")
     else:
         contenders += peer_contenders(peers)
+    if unknown := set(names) - {each.name for each in contenders}:
+        raise click.UsageError(f"no contender is called {', '.join(sorted(unknown))}")
+    contenders = [each for each in contenders if not names or each.name in names]
     if data is None:
         click.echo("How exact they are is left out: no --data.\n")
     listed = None

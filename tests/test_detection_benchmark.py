@@ -437,6 +437,9 @@ def test_incomplete_commands_are_refused(tmp_path):
     result = CliRunner().invoke(detection.main, ["--wider", str(tmp_path)])
     assert result.exit_code == 2
     assert "belong together" in result.output
+    result = CliRunner().invoke(detection.main, ["--contender", "nobody"])
+    assert result.exit_code == 2
+    assert "nobody" in result.output
 
 
 def test_confirmed_faces_have_their_landmarks_as_box(portrait, face):
