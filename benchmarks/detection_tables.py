@@ -130,6 +130,7 @@ def accuracy_table(
         for trial in recall_only
         for name, recalls in _recalls(contenders, trial, curves)
     ]
+    rows += _validation_rows(contenders, [*exhaustive[:1], *recall_only])
     counts = ", ".join(
         f"{t.pictures.name} {len(t.pictures)} ({t.pictures.counted.sum()})"
         for t in [*exhaustive, *recall_only]
@@ -194,6 +195,8 @@ def rotation_table(
             for trial in faces
             for name, recalls in _recalls(contenders, trial, curves)
         ]
+        together = _validation_rows(contenders, [*trials[:1], *faces])
+        rows += [(f"{turn}, {name}", values) for name, values in together]
     names = [" and ".join(t.pictures.name for t in each) for each in (exhaustive, recall_only)]
     note = (
         f"The {names[0]} pictures, turned clockwise, and the recall on {names[1]}. The boxes of "
@@ -201,6 +204,20 @@ def rotation_table(
         "turn asks for less overlap, because the boxes of the others suffer from the turn, too."
     )
     return Table("Turned pictures", note, [each.name for each in contenders], rows)
+
+
+def _validation_rows(
+    contenders: Sequence[Contender], trials: Sequence[Trial]
+) -> list[tuple[str, list[float | str | None]]]:
+    """Return rows on all faces of usual size in trials on natural pictures together."""
+    curves = _curves(contenders, trials, smallest=_USUAL)
+    precisions, recalls = _at_thresholds(contenders, curves)
+    name = f"{', '.join(trial.pictures.name for trial in trials)}, from {_USUAL:.0f} px"
+    return [
+        (f"{name}: precision, %", [*precisions]),
+        (f"{name}: recall, %", [*recalls]),
+        (f"{name}: recall at precision {_PRECISION:.0%}, %", _sure_recalls(curves)),
+    ]
 
 
 def _recalls(
