@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from faceshape.geometry import (
     box_iou,
     ellipse_boxes,
+    first_of_each,
     line_roll,
     non_maximum_suppression,
     turn_boxes,
@@ -107,10 +108,10 @@ class OnnxDetector:
         best = np.argsort(-scores, kind="stable")[: self._MOST_CANDIDATES]
         scores, centres, sizes, roll = (each[best] for each in (scores, centres, sizes, roll))
         boxes = ellipse_boxes(centres, sizes, roll)
-        kept = non_maximum_suppression(boxes, scores, self._SAME_FACE_IOU)
+        overlaps = box_iou(boxes, boxes)
+        kept = first_of_each(overlaps > self._SAME_FACE_IOU)
         # The cells about a face's middle are about equally right: their mean is better than one.
-        agreeing = box_iou(boxes[kept], boxes) > self._AGREEING_IOU
-        share = np.where(agreeing, scores, 0)
+        share = np.where(overlaps[kept] > self._AGREEING_IOU, scores, 0)
         share /= share.sum(axis=1, keepdims=True)
         turn = np.radians(roll)
         roll = np.degrees(np.arctan2(share @ np.sin(turn), share @ np.cos(turn)))
@@ -169,7 +170,7 @@ def _reduced_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.f
     rest = scale * 2**halvings
     inner = (max(1, round(width * rest)), max(1, round(height * rest)))
     copy = np.zeros((-(-inner[1] // 32) * 32, -(-inner[0] // 32) * 32, 3), np.uint8)
-    copy[: inner[1], : inner[0]] = cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR)
+    cv2.resize(image, inner, copy[: inner[1], : inner[0]], interpolation=cv2.INTER_LINEAR)
     shrunk = np.array(inner) / (width, height) / 2**halvings
     return copy, shrunk.astype(np.float32)
 

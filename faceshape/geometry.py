@@ -18,6 +18,7 @@ __all__ = [
     "crop_transforms",
     "ellipse_boxes",
     "enclosing_boxes",
+    "first_of_each",
     "invert_transforms",
     "line_roll",
     "non_maximum_suppression",
@@ -56,14 +57,18 @@ def non_maximum_suppression(
 
     A box goes when a better one that stays overlaps it by more than `iou`.
     """
-    overlaps = box_iou(boxes, boxes) > iou
     order = np.argsort(-np.asarray(scores, np.float64).reshape(-1), kind="stable")
-    alive = np.ones(len(order), bool)
+    return order[first_of_each(box_iou(boxes, boxes)[np.ix_(order, order)] > iou)]
+
+
+def first_of_each(alike: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return which of N things, the best first, are not `alike` (N, N) to a better one that stays."""
+    alive = np.ones(len(alike), bool)
     keep = []
-    for candidate in order:
+    for candidate, others in enumerate(alike):
         if alive[candidate]:
             keep.append(candidate)
-            alive &= ~overlaps[candidate]
+            alive &= ~others
     return np.array(keep, np.intp)
 
 

@@ -1,6 +1,5 @@
 """The face detector: an inverted-residual backbone, a feature pyramid and one shared head."""
 
-import torch
 from torch import Tensor, nn
 
 from detection_targets import STRIDES
@@ -43,9 +42,8 @@ class DetectionNetwork(nn.Module):
         self.lateral = nn.ModuleList([conv_norm(width, CHANNELS) for width in (48, 80, 112)])
         self.smooth = nn.ModuleList([SeparableBlock(CHANNELS) for _ in STRIDES])
         self.head = nn.Sequential(SeparableBlock(CHANNELS), SeparableBlock(CHANNELS))
-        self.score = nn.Conv2d(CHANNELS, 1, 1)
-        self.geometry = nn.Conv2d(CHANNELS, GEOMETRY, 1)
-        nn.init.constant_(self.score.bias, -4.6)  # a face in one of a hundred cells
+        self.answer = nn.Conv2d(CHANNELS, 1 + GEOMETRY, 1)
+        nn.init.constant_(self.answer.bias[:1], -4.6)  # a face in one of a hundred cells
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         return self.maps(pictures / PIXEL_UNIT)
@@ -60,8 +58,7 @@ class DetectionNetwork(nn.Module):
             features[finer] = features[finer] + nn.functional.interpolate(
                 features[coarser], scale_factor=2.0
             )
-        maps = []
-        for smooth, feature in zip(self.smooth, features, strict=True):
-            shared = self.head(smooth(feature))
-            maps.append(torch.cat([self.score(shared), self.geometry(shared)], dim=1))
-        return maps
+        return [
+            self.answer(self.head(smooth(feature)))
+            for smooth, feature in zip(self.smooth, features, strict=True)
+        ]
