@@ -62,7 +62,7 @@ def non_maximum_suppression(
 
 
 def first_of_each(alike: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return which of N things, the best first, are not `alike` (N, N) to a better one that stays."""
+    """Return which of N things, best first, are not `alike` (N, N) to a better one that stays."""
     alive = np.ones(len(alike), bool)
     keep = []
     for candidate, others in enumerate(alike):
