@@ -308,7 +308,8 @@ def false_alarms_table(
     rows = []
     for contender in contenders:
         detector = open_detector(contender, contender.threshold)
-        rows.append((contender.name, [len(detector.detect(picture)) for picture in pictures]))
+        scores = [detector.detect(picture).scores for picture in pictures]
+        rows.append((contender.name, [int((s >= contender.threshold).sum()) for s in scores]))
     for name, engine in engines.items():
         for rotate in (False, True):
             label = f"analyze, detector {name}" + rotate * ", rotate"
