@@ -51,7 +51,7 @@ class OnnxDetector:
     reduced further, for the faces that are too large for the network there. Nothing is ever
     enlarged.
 
-    The first look for large faces alone has a copy of its own, of 160 pixels.
+    The first look for large faces alone has a copy of its own, of 120 pixels' height.
     """
 
     _SMALLEST_INSIDE, _LARGEST_INSIDE = 13.0, 240.0  # pixels of a copy
@@ -60,7 +60,8 @@ class OnnxDetector:
     # From which size on, in pixels of the coarse copy, its faces count: where head and shoulders of
     # a small face may look like a face, the fine copy is to be believed.
     _LEAST_COARSE = 48.0
-    _FIRST_LOOK_SIDE, _LEAST_IN_FIRST_LOOK = 160, 20.0
+    # The first look's copy: its shorter and its longer side at most, and the smallest face in it.
+    _FIRST_LOOK_SIDES, _LEAST_IN_FIRST_LOOK = (120, 224), 20.0
     _SAME_FACE_IOU, _AGREEING_IOU = 0.4, 0.6
     _MOST_CANDIDATES = 500  # before suppression, so that no picture takes forever
     _SIZE_UNIT = 4.0  # strides that a logarithm of 0 stands for
@@ -98,7 +99,7 @@ class OnnxDetector:
 
     def detect_large(self, image: RGBImage) -> Detections:
         """Return the faces that are large enough to be found in the first look's copy alone."""
-        scale = min(self._FIRST_LOOK_SIDE / max(image.shape[:2]), 1.0)
+        scale = min(1.0, *np.divide(self._FIRST_LOOK_SIDES, sorted(image.shape[:2])).tolist())
         smallest = max(self._smallest_face, self._LEAST_IN_FIRST_LOOK / scale)
         return self._distinct([self._candidates(image, scale, smallest)])
 
