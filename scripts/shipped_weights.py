@@ -32,6 +32,9 @@ def load_shipped(network: nn.Module, path: Path, example: Tensor) -> None:
         network: its layers have the names that they had.
         path: the file.
         example: a batch of its input, of which the normalisations get their statistics.
+
+    Raises:
+        ValueError: the file lacks a layer that is not in such a block.
     """
     layers = dict(network.named_modules())
     loaded = set()
@@ -40,11 +43,13 @@ def load_shipped(network: nn.Module, path: Path, example: Tensor) -> None:
             continue
         _fill(layers, name, weight, bias)
         loaded.add(name)
+    absent = {n for n, each in layers.items() if isinstance(each, (nn.Conv2d, nn.Linear))} - loaded
     for name, block in layers.items():
-        if isinstance(block, InvertedResidual) and f"{name}.body.0.0" not in loaded:
-            if not block.residual:
-                raise ValueError(f"{path} has no {name}")
+        if isinstance(block, InvertedResidual) and block.residual and f"{name}.body.0.0" in absent:
             nn.init.zeros_(block.body[-1][-1].weight)
+            absent = {each for each in absent if not each.startswith(f"{name}.")}
+    if absent:
+        raise ValueError(f"{path} has no {', '.join(sorted(absent))}")
     _renew_statistics(network, example)
 
 
