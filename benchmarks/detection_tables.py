@@ -164,16 +164,10 @@ def rotation_table(
     """
     rng = np.random.default_rng(seed)
     rows: list[tuple[str, list[float | str | None]]] = []
-    for turn, angles in TURNS.items():
-        trials, faces = (
-            upright
-            if turn == "upright"
-            else [
-                Trial.run(contenders, each.pictures.turned(angles(rng, len(each.pictures))), turn)
-                for each in upright
-            ]
-            for upright in (exhaustive, recall_only)
-        )
+    for turn in TURNS:
+        trials, faces = exhaustive, recall_only
+        if turn != "upright":
+            trials, faces = (_turned(contenders, each, turn, rng) for each in (trials, faces))
         curves = _curves(contenders, trials)
         coarse = _curves(contenders, trials, _COARSE_IOU)
         usual = _curves(contenders, trials, smallest=_USUAL)
@@ -204,6 +198,16 @@ def rotation_table(
         "turn asks for less overlap, because the boxes of the others suffer from the turn, too."
     )
     return Table("Turned pictures", note, [each.name for each in contenders], rows)
+
+
+def _turned(
+    contenders: Sequence[Contender], trials: Sequence[Trial], turn: str, rng: np.random.Generator
+) -> list[Trial]:
+    """Return the trials on the same sets with their pictures turned."""
+    return [
+        Trial.run(contenders, each.pictures.turned(TURNS[turn](rng, len(each.pictures))), turn)
+        for each in trials
+    ]
 
 
 def _validation_rows(

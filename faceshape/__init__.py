@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from faceshape.contract import resample
     from faceshape.engine import FaceShapeEngine
     from faceshape.errors import FaceShapeError
+    from faceshape.mode import Mode
     from faceshape.track import Tracker
-    from faceshape.types import Detections, FaceShape, Mode
+    from faceshape.types import Detections, FaceShape
 
 __all__ = [
     "Detections",
@@ -34,7 +35,7 @@ _HOMES = {
     "FaceShape": "faceshape.types",
     "FaceShapeEngine": "faceshape.engine",
     "FaceShapeError": "faceshape.errors",
-    "Mode": "faceshape.types",
+    "Mode": "faceshape.mode",
     "Tracker": "faceshape.track",
     "resample": "faceshape.contract",
 }

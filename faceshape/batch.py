@@ -24,8 +24,9 @@ from faceshape.errors import FaceShapeError, ParameterError
 from faceshape.mode import Mode
 
 if TYPE_CHECKING:
-    from faceshape.batch_worker import Answer, Language
+    from faceshape.batch_worker import Answer
     from faceshape.tencent.api import Response
+    from faceshape.tencent.parameters import Language
 
 __all__ = ["BatchResult", "WorkerError", "analyze_many"]
 
@@ -88,7 +89,7 @@ def analyze_many(
     mode: Mode = Mode.ALL,
     rotate: bool = False,
     detector: Literal["auto", "onnx", "dlib"] = "auto",
-    language: Literal["zh-CN", "en-US"] = "zh-CN",
+    language: "Language" = "zh-CN",
 ) -> Generator[BatchResult, None, None]:
     """Answer AnalyzeFace for many pictures; the results come in the order of the paths.
 

@@ -12,15 +12,13 @@ from faceshape.errors import FaceShapeError, ImageDecodeError
 from faceshape.image import DOCUMENT_LIMITS, RGBImage, load_image
 from faceshape.mode import Mode
 from faceshape.tencent.api import Response, error_response, face_response
+from faceshape.tencent.parameters import Language
 
-__all__ = ["Answer", "Language", "serve"]
+__all__ = ["Answer", "serve"]
 
 Answer: TypeAlias = tuple[Response, str]
 """A response and the detail of its error, without the path: a worker that waits to hand over a
 large message while it is being handed one would wait for ever."""
-
-Language: TypeAlias = Literal["zh-CN", "en-US"]
-"""Of the messages inside error responses."""
 
 _logger = logging.getLogger(__name__)
 
@@ -64,7 +62,7 @@ def _answer(
         return face_response(faces, pixels.shape[:2]), ""
     except FaceShapeError as error:
         return _refusal(error, language)
-    except Exception as error:
+    except Exception as error:  # whatever it is, the other pictures are to be answered
         _logger.exception("%s: the engine failed", path)
         return _refusal(FaceShapeError(repr(error)), language)
 

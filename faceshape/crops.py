@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faceshape.geometry import pixel_matrix
 from faceshape.image import RGBImage
 
 __all__ = ["cut_crops", "warp_crop"]
@@ -80,17 +81,13 @@ def _warp_onto(canvas: NDArray[np.uint8], image: RGBImage, transform: NDArray[np
     if step > 1:
         small = cv2.resize(part, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
         part = small.astype(np.uint8, copy=False)
-    # To OpenCV whole numbers are the centres of pixels; that of the first one of the part:
-    first_x, first_y = left + step / 2, top + step / 2
-    matrix = np.array(
-        [
-            [a * step, b * step, a * first_x + b * first_y + x - 0.5],
-            [c * step, d * step, c * first_x + d * first_y + y - 0.5],
-        ]
-    )
+    from_part = [
+        [a * step, b * step, a * left + b * top + x],
+        [c * step, d * step, c * left + d * top + y],
+    ]
     cv2.warpAffine(
         cv2.cvtColor(part, cv2.COLOR_RGB2RGBA),
-        matrix,
+        pixel_matrix(from_part),
         (side, side),
         dst=canvas,
         flags=cv2.INTER_LINEAR,

@@ -83,9 +83,8 @@ def eye_transforms(
         side: of a patch, pixels.
         extent: its side in the picture, in distances of the outer eye corners.
     """
-    lids = dense[:, points[:, :-1]]
-    centres = lids.sum(axis=2, dtype=np.float64) / lids.shape[2]
-    across, down = (lids[:, 1, 0] - lids[:, 0, 0]).T  # between the outer corners
+    centres, lines = _lid_centres_and_lines(dense, points)
+    across, down = lines.T
     linear = side / (extent * (across + 1j * down))
     return _mirrored(centred_transforms(centres, linear[:, None], side), side)
 
@@ -103,11 +102,19 @@ def eye_frames(
         The middle of each eye's lids (N, 2, 2), the distance of the outer corners (N,) and the
         roll (N,) of the line between them, in degrees.
     """
-    centres = dense[:, points[:, :-1]].mean(axis=2, dtype=np.float64)
-    left, right = dense[:, points[0, 0]], dense[:, points[1, 0]]
-    across, down = (right - left).T
-    distance: NDArray[np.float64] = np.hypot(across, down).astype(np.float64)
-    return centres, distance, line_roll(left, right)
+    centres, lines = _lid_centres_and_lines(dense, points)
+    distance: NDArray[np.float64] = np.hypot(*lines.T).astype(np.float64)
+    return centres, distance, line_roll(np.zeros_like(lines), lines)
+
+
+def _lid_centres_and_lines(
+    dense: NDArray[np.float32], points: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return the middle of each eye's lids (N, 2, 2) and the lines (N, 2) between outer corners."""
+    lids = dense[:, points[:, :-1]]
+    centres: NDArray[np.float64] = lids.sum(axis=2, dtype=np.float64) / lids.shape[2]
+    lines: NDArray[np.float32] = lids[:, 1, 0] - lids[:, 0, 0]
+    return centres, lines
 
 
 def patch_transforms(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshape.geometry import boxes_along_roll, line_roll
-from landmark_data import held_back_scenes, load_faces, pictures_of
+from landmark_data import load_faces, pictures_of, scene_shards
 
 # From the labelling detector's box, forehead to chin, to the landmarks' extent, brow to chin: shift
 # of the centre along the face and size, in sides of that box; medians over the upright faces.
@@ -90,10 +90,8 @@ def load_face_pictures(folder: Path) -> LabelledPictures:
 
 
 def load_scenes(folder: Path) -> LabelledPictures:
-    """Read every ``scenes-*.npz``; which are for validation: `held_back_scenes`."""
-    shards = [np.load(path) for path in sorted(folder.glob("scenes-*.npz"))]
-    if not shards:
-        raise FileNotFoundError(f"no scenes-*.npz in {folder}")
+    """Read every ``scenes-*.npz``; which are for validation: `scene_shards`."""
+    shards, _, held_back = zip(*scene_shards(folder), strict=True)
     counts = [len(shard["size"]) for shard in shards]
     starts = np.cumsum([0, *counts[:-1]])
     picture = np.concatenate([s["scene"] + first for s, first in zip(shards, starts, strict=True)])
@@ -105,12 +103,11 @@ def load_scenes(folder: Path) -> LabelledPictures:
     found = column("box").astype(np.float32) / 8
     keypoints = column("keypoints5").astype(np.float32) / 8
     boxes = _landmark_extent(found, line_roll(keypoints[:, 0], keypoints[:, 1]))
-    empty = ~np.isin(np.arange(sum(counts)), picture)
     large = (found[:, 2:] - found[:, :2]).min(axis=1) >= _LEAST_SIDE
     return LabelledPictures(
         pictures=[picture for shard in shards for picture in pictures_of(shard)],
-        exhaustive=np.ones(len(empty), bool),
-        validation=held_back_scenes(empty),
+        exhaustive=np.ones(sum(counts), bool),
+        validation=np.concatenate(held_back),
         source=np.concatenate([shard["source"] for shard in shards]),
         picture=picture[order],
         boxes=boxes,

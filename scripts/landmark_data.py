@@ -93,22 +93,20 @@ def load_backgrounds(folder: Path, side: int = 256) -> list[NDArray[np.uint8]]:
 
 
 def scene_shards(folder: Path) -> Iterator[tuple[Mapping[str, NDArray], NDArray, NDArray]]:
-    """Give the arrays of each ``scenes-*.npz`` and which of its scenes are empty and held back."""
+    """Give the arrays of each ``scenes-*.npz`` and which of its scenes are empty and held back.
+
+    Empty are those in which the labelling detector saw nothing at all. Held back for validation,
+    never trained on, are every tenth scene and, so that there are enough of them, every fifth empty
+    one.
+    """
     shards = [np.load(path) for path in sorted(folder.glob("scenes-*.npz"))]
+    if not shards:
+        raise FileNotFoundError(f"no scenes-*.npz in {folder}")
     empty = [~np.isin(np.arange(len(shard["size"])), shard["scene"]) for shard in shards]
-    held_back = held_back_scenes(np.concatenate(empty))
+    number = np.arange(sum(map(len, empty)))
+    held_back = (number % 10 == 0) | (np.concatenate(empty) & (number % 5 == 0))
     ends = np.cumsum([len(each) for each in empty])
     yield from zip(shards, empty, np.split(held_back, ends[:-1]), strict=True)
-
-
-def held_back_scenes(empty: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which of all scenes (N,) are for validation and never trained on.
-
-    That is every tenth and, so that there are enough of them, every fifth of the `empty` ones (N,),
-    in which the labelling detector saw nothing at all.
-    """
-    number = np.arange(len(empty))
-    return (number % 10 == 0) | (empty & (number % 5 == 0))
 
 
 def pictures_of(shard, which=None) -> Iterator[NDArray[np.uint8]]:

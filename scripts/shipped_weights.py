@@ -1,8 +1,9 @@
 """From a file of ``models/`` back to a network that can be trained on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 import onnx
 import torch
@@ -11,6 +12,19 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from landmark_network import InvertedResidual
+
+
+def initial_option(shipped: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option --initial of a training, for `load_weights`.
+
+    Args:
+        shipped: the file of ``models/`` that it may start from.
+    """
+    return click.option(
+        "--initial",
+        type=click.Path(path_type=Path, exists=True),
+        help=f"weights to start from instead of random ones: a .pt, or models/{shipped}",
+    )
 
 
 def load_weights(network: nn.Module, path: Path, example: Tensor) -> None:

@@ -19,7 +19,7 @@ from detection_data import load_face_pictures, load_scenes
 from detection_mosaic import MosaicMaker
 from detection_network import PIXEL_UNIT, DetectionNetwork
 from detection_targets import BACKGROUND, DOUBTFUL, IGNORED, STRIDES, assign, cell_centres
-from shipped_weights import load_weights
+from shipped_weights import initial_option, load_weights
 from training_run import TrainingRun, draw_curves, make_average
 
 SIDE = 256
@@ -185,11 +185,7 @@ def load_initial(network: DetectionNetwork, path: Path, pictures: Tensor) -> Non
 @click.option("--rate", default=3e-3, show_default=True, help="peak learning rate")
 @click.option("--workers", default=1, show_default=True, help="processes that make mosaics")
 @click.option("--seed", default=15, show_default=True, help="decides what is composed")
-@click.option(
-    "--initial",
-    type=click.Path(path_type=Path, exists=True),
-    help="weights to start from instead of random ones: a .pt, or models/detector.onnx",
-)
+@initial_option("detector.onnx")
 @click.option("--resume", is_flag=True, help="continue from the checkpoint in --out")
 def main(
     data: Path,

@@ -27,7 +27,7 @@ from faceshape.contract import GROUPS, interocular_distance, resample
 from faceshape.landmarker import eye_line_roll
 from landmark_data import DENSE, Faces, apparent_yaw, load_backgrounds, load_faces
 from landmark_network import INPUT_SIDE, LandmarkNetwork
-from shipped_weights import load_weights
+from shipped_weights import initial_option, load_weights
 from training_run import TrainingRun, draw_curves, make_average
 
 CROP = CropGeometry(side=INPUT_SIDE, margin=1.3)
@@ -135,11 +135,7 @@ def wing(error: Tensor, width: float = 0.04, curvature: float = 0.004) -> Tensor
 @click.option("--rate", default=3e-3, show_default=True, help="peak learning rate")
 @click.option("--workers", default=1, show_default=True, help="processes that make crops")
 @click.option("--seed", default=90, show_default=True, help="decides what is cropped, and how")
-@click.option(
-    "--initial",
-    type=click.Path(path_type=Path, exists=True),
-    help="weights to start from instead of random ones: a .pt, or models/landmarks.onnx",
-)
+@initial_option("landmarks.onnx")
 @click.option("--resume", is_flag=True, help="continue from the checkpoint in --out")
 def main(
     data: Path,

@@ -70,7 +70,7 @@ def analyze_face(
         if isinstance(error, ModelError):
             _logger.exception("the engine failed")
         return error_response(error, parse_language(params))
-    except Exception:
+    except Exception:  # an engine of somebody else's may raise anything; see the promise above
         _logger.exception("the engine failed")
         return error_response(FaceShapeError(), parse_language(params))
 
