@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from faceshape import FaceShapeEngine
 from faceshape.contract import POINT_COUNT, resample
 from faceshape.crops import warp_crop
-from faceshape.geometry import apply_transforms, box_iou, crop_transforms, invert_transforms
+from faceshape.geometry import box_iou, crop_transforms, undo_similarities
 from faceshape.image import RGBImage
 from faceshape.models import OnnxModel, model_entry
 
@@ -83,7 +83,7 @@ class GivenBoxes:
     def __init__(self, engine: FaceShapeEngine) -> None:
         """Take an engine with one thread."""
         self._engine = engine
-        self.megabytes: float | None = _megabytes("landmarks", "eyes")
+        self.megabytes: float | None = _megabytes("alignment", "landmarks", "eyes")
 
     def locate(self, pictures: Sequence[RGBImage], boxes: NDArray[np.float32]) -> Located:
         """See `Contender`."""
@@ -108,7 +108,7 @@ class EndToEnd:
     def __init__(self, engine: FaceShapeEngine, name: str = "faceshape, own detector") -> None:
         """Take an engine with one thread and the head of its column."""
         self._engine, self.name = engine, name
-        self.megabytes: float | None = _megabytes("landmarks", "eyes")
+        self.megabytes: float | None = _megabytes("alignment", "landmarks", "eyes")
 
     def locate(self, pictures: Sequence[RGBImage], boxes: NDArray[np.float32]) -> Located:
         """See `Contender`; the boxes only tell which of the faces found is meant."""
@@ -148,7 +148,7 @@ class PfldGhostOne:
             transforms = crop_transforms(boxes[i], 0.0, _PFLD_SIDE, self._margin)
             crop = warp_crop(picture, transforms[0], _PFLD_SIDE)
             dense = self._regress(crop).reshape(1, 98, 2) * _PFLD_SIDE
-            dense = apply_transforms(invert_transforms(transforms), dense)
+            dense = undo_similarities(transforms, dense)
             points[i] = resample(dense, "wflw98")[0]
             times[i] = time.perf_counter() - started
         return Located(points, 1000 * times)
@@ -192,8 +192,7 @@ class FaceMesh:
         landmarks, milliseconds = self._run_worker(crops)
         for i in range(len(boxes)):
             started = time.perf_counter()
-            back = invert_transforms(transforms[i : i + 1])
-            dense = apply_transforms(back, landmarks[i : i + 1] * side)
+            dense = undo_similarities(transforms[i : i + 1], landmarks[i : i + 1] * side)
             points[i] = resample(dense, "mesh478")[0]
             ours[i] += time.perf_counter() - started
         return Located(points, milliseconds + 1000 * ours)

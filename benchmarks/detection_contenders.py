@@ -352,7 +352,7 @@ def _own_model() -> OnnxModel:
 
 @cache
 def _own_landmarker() -> Landmarker:
-    return Landmarker(*(OnnxModel(model_entry(name), threads=1) for name in ("landmarks", "eyes")))
+    return Landmarker.shipped(threads=1)
 
 
 def dlib_contenders() -> list[Contender]:

@@ -12,7 +12,6 @@ from scipy.stats import rankdata
 from faceshape.geometry import box_area, box_iou
 from faceshape.image import RGBImage, load_image
 from faceshape.landmarker import Landmarker
-from faceshape.models import OnnxModel, model_entry
 from landmark_data import scene_shards
 
 _SMALLEST = 40  # sides of boxes, pixels: what the detector finds
@@ -29,7 +28,7 @@ def presence_table(faces: LabelledFaces, scenes: Path) -> Table:
         faces: the positives, in boxes with a detector's errors.
         scenes: folder with the ``scenes-*.npz``.
     """
-    landmarker = Landmarker(OnnxModel(model_entry("landmarks"), threads=1))
+    landmarker = Landmarker.shipped(threads=1)
     of_faces = _face_scores(landmarker, faces)
     rows = []
     for name, empty in (("scenes without a face", True), ("beside faces", False)):

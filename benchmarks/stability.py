@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from result_table import Table
 
 from faceshape.contract import interocular_distance
-from faceshape.geometry import apply_transforms, crop_transforms, invert_transforms, pixel_matrix
+from faceshape.geometry import crop_transforms, pixel_matrix, undo_similarities
 from faceshape.image import RGBImage
 
 _JPEG_QUALITY = 70
@@ -61,7 +61,7 @@ def _motion(
     transforms = changes(faces.boxes, kind)
     pictures = Pictures(len(faces), lambda i: changed(faces.pictures[i], transforms[i], kind))
     after = contender.locate(pictures, faces.boxes).points
-    undone = apply_transforms(invert_transforms(transforms), after)
+    undone = undo_similarities(transforms, after)
     squares = ((undone - before) ** 2).sum(axis=2).mean(axis=1)
     return 100 * np.sqrt(squares) / interocular_distance(faces.points)
 

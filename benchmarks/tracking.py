@@ -18,7 +18,7 @@ from skimage import data
 
 from faceshape import FaceShapeEngine, Mode, Tracker
 from faceshape.contract import interocular_distance
-from faceshape.geometry import apply_transforms, invert_transforms, pixel_matrix
+from faceshape.geometry import apply_transforms, pixel_matrix, undo_similarities
 from faceshape.image import RGBImage
 from faceshape.one_euro import Smoothing
 
@@ -75,7 +75,7 @@ def print_motion(engine: FaceShapeEngine, frames: int) -> None:
     transforms = journey(frames)
     pictures = [frame(transform) for transform in transforms]
     raw, smooth = points(engine, pictures, None), points(engine, pictures, Smoothing())
-    home = np.repeat(apply_transforms(invert_transforms(transforms[:1]), raw[:1]), frames, axis=0)
+    home = np.repeat(undo_similarities(transforms[:1], raw[:1]), frames, axis=0)
     true = apply_transforms(transforms, home)
     unit = interocular_distance(true)
     speed = np.linalg.norm(np.diff(true, axis=0), axis=2).mean(axis=1) * RATE / unit[1:]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TextIO
 
 import click
-from tqdm import tqdm
 
 from faceshape.batch import BatchResult
 from faceshape.batch_files import (
@@ -153,20 +152,26 @@ def _contact_sheet(path: Path) -> Iterator[Callable[[BatchResult], None]]:
         Image.fromarray(sheet.render()).save(file, "PNG")
 
 
-def _progress(total: int, outputs: Outputs) -> "tqdm[None]":
-    # None: only on a terminal. There it would be torn apart by answers on the same terminal.
-    among_answers = outputs.jsonl is None and sys.stdout.isatty()
-    disable = True if among_answers else None
-    return tqdm(total=total, unit="picture", file=sys.stderr, disable=disable)
+@contextmanager
+def _progress(total: int, outputs: Outputs) -> Iterator[Callable[[], object]]:
+    """Give what is to be called after each picture."""
+    # Only on a terminal. There it would be torn apart by answers on the same terminal.
+    if not sys.stderr.isatty() or (outputs.jsonl is None and sys.stdout.isatty()):
+        yield lambda: None
+        return
+    from tqdm import tqdm  # loads slowly: only where it is seen
+
+    with tqdm(total=total, unit="picture", file=sys.stderr) as bar:
+        yield bar.update
 
 
 def _written(
-    results: Iterable[BatchResult], jsonl: TextIO, progress: "tqdm[None]"
+    results: Iterable[BatchResult], jsonl: TextIO, progress: Callable[[], object]
 ) -> Iterator[BatchResult]:
     for result in results:
         jsonl.write(to_line(result) + "\n")
         jsonl.flush()  # whoever follows the file sees whole lines
-        progress.update()
+        progress()
         yield result
 
 

@@ -12,7 +12,6 @@ from faceshape.geometry import (
     box_iou,
     ellipse_boxes,
     first_of_each,
-    line_roll,
     non_maximum_suppression,
     turn_boxes,
     wrap_degrees,
@@ -103,44 +102,43 @@ class OnnxDetector:
         smallest = max(self._smallest_face, self._LEAST_IN_FIRST_LOOK / scale)
         return self._distinct([self._candidates(image, scale, smallest)])
 
-    def _distinct(self, passes: list[tuple[NDArray[np.float32], ...]]) -> Detections:
+    def _distinct(self, passes: list[NDArray[np.float32]]) -> Detections:
         """Return each face once, of candidates from several copies of a picture."""
-        scores, centres, sizes, roll = (np.concatenate(each) for each in zip(*passes, strict=True))
-        best = np.argsort(-scores, kind="stable")[: self._MOST_CANDIDATES]
-        scores, centres, sizes, roll = (each[best] for each in (scores, centres, sizes, roll))
-        boxes = ellipse_boxes(centres, sizes, roll)
+        found = np.concatenate(passes)
+        found = found[np.argsort(-found[:, 0], kind="stable")[: self._MOST_CANDIDATES]]
+        scores, boxes = found[:, 0], _ellipses(found)[0]
         overlaps = box_iou(boxes, boxes)
         kept = first_of_each(overlaps > self._SAME_FACE_IOU)
         # The cells about a face's middle are about equally right: their mean is better than one.
         share = np.where(overlaps[kept] > self._AGREEING_IOU, scores, 0)
         share /= share.sum(axis=1, keepdims=True)
-        turn = np.radians(roll)
-        roll = np.degrees(np.arctan2(share @ np.sin(turn), share @ np.cos(turn)))
-        boxes = ellipse_boxes(share @ centres, np.exp(share @ np.log(sizes)), roll)
+        boxes, roll = _ellipses(share @ found)
         return Detections(boxes, scores[kept], roll)
 
-    def _candidates(
-        self, image: RGBImage, scale: float, smallest: float
-    ) -> tuple[NDArray[np.float32], ...]:
+    def _candidates(self, image: RGBImage, scale: float, smallest: float) -> NDArray[np.float32]:
         """Return what one copy shows of faces whose longer side is `smallest` at least.
 
-        That is scores (K,), centres and sizes (K, 2) and roll (K,), in the picture's pixels.
+        Rows (K, 7) of numbers that may be averaged, in the picture's pixels: the score,
+        the centre's x and y, the logarithms of width and height, the line from eye to eye.
         """
         copy, shrunk = _reduced_copy(image, scale)
         scores, geometry = (output[0] for output in self._model.run(copy[None]))
         likely = np.flatnonzero(scores >= self._threshold)
         centres, strides = (each[likely] for each in _cells(copy.shape[:2], self._strides))
         values = geometry[likely]
-        sizes = np.exp(values[:, 2:4].clip(-4, 4)) * (self._SIZE_UNIT * strides / shrunk)
-        large = sizes.max(axis=1) >= smallest
-        values, centres, strides = values[large], centres[large], strides[large]
-        eyes = (centres[:, None] + values[:, 4:8].reshape(-1, 2, 2) * strides[:, None]) / shrunk
-        return (
-            scores[likely[large]],
-            (centres + values[:, :2] * strides) / shrunk,
-            sizes[large],
-            line_roll(eyes[:, 0], eyes[:, 1]).astype(np.float32),
-        )
+        found = np.empty((len(likely), 7), np.float32)
+        found[:, 0] = scores[likely]
+        found[:, 1:3] = (centres + values[:, :2] * strides) / shrunk
+        found[:, 3:5] = values[:, 2:4].clip(-4, 4) + np.log(self._SIZE_UNIT * strides / shrunk)
+        found[:, 5:7] = (values[:, 6:8] - values[:, 4:6]) * (strides / shrunk)
+        large: NDArray[np.float32] = found[found[:, 3:5].max(axis=1) >= np.log(smallest)]
+        return large
+
+
+def _ellipses(found: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the boxes (K, 4) and the roll (K,) of rows (K, 7) or of their means."""
+    roll = np.degrees(np.arctan2(found[:, 6], found[:, 5]))
+    return ellipse_boxes(found[:, 1:3], np.exp(found[:, 3:5]), roll), roll
 
 
 @lru_cache(maxsize=16)

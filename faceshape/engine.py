@@ -76,9 +76,7 @@ class FaceShapeEngine:
         else:
             network = OnnxModel(model_entry("detector"), threads)
             self._passes = _own_passes(OnnxDetector(network, smallest_face, score_threshold))
-        self._landmarker = Landmarker(
-            OnnxModel(model_entry("landmarks"), threads), OnnxModel(model_entry("eyes"), threads)
-        )
+        self._landmarker = Landmarker.shipped(threads)
 
     def analyze(
         self, image: ImageSource, mode: Mode = Mode.ALL, rotate: bool = False

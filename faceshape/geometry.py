@@ -19,7 +19,6 @@ __all__ = [
     "ellipse_boxes",
     "enclosing_boxes",
     "first_of_each",
-    "invert_transforms",
     "line_roll",
     "non_maximum_suppression",
     "pixel_matrix",
@@ -214,7 +213,7 @@ def apply_transforms(transforms: ArrayLike, points: ArrayLike) -> NDArray[np.flo
 def undo_similarities(transforms: ArrayLike, points: ArrayLike) -> NDArray[np.float64]:
     """Map points (N, P, 2) back, each set by the inverse of its own transform (N, 2, 3).
 
-    The transforms are similarities, mirrored ones too; `invert_transforms` takes any.
+    The transforms are similarities, mirrored ones too.
     """
     transforms = np.asarray(transforms, np.float64)
     linear = transforms[:, :, :2]
@@ -223,14 +222,6 @@ def undo_similarities(transforms: ArrayLike, points: ArrayLike) -> NDArray[np.fl
     back: NDArray[np.float64] = moved @ linear
     back /= np.square(linear[:, :1]).sum(axis=2, keepdims=True)
     return back
-
-
-def invert_transforms(transforms: ArrayLike) -> NDArray[np.float64]:
-    """Return the inverses (N, 2, 3) of affine transforms (N, 2, 3)."""
-    (a, b, x), (c, d, y) = np.asarray(transforms, np.float64).transpose(1, 2, 0)
-    adjoint = np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]])
-    inverses: NDArray[np.float64] = (adjoint / (a * d - b * c)).transpose(2, 0, 1)
-    return inverses
 
 
 def pixel_matrix(transform: ArrayLike) -> NDArray[np.float64]:

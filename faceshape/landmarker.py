@@ -1,9 +1,9 @@
 """The landmark regressor: upright crops → ONNX → dense points back in the picture's frame.
 
-A face is looked at twice at least: on a crop around the detector's box, and on a second one that
-the landmarks of the first aligned and scaled, which removes what an inexact box or roll costs. It
-is looked at again where the second crop was still far from what its own landmarks ask for. Last
-comes a close look at the eyes (`faceshape.eyes`).
+A face is looked at twice at least: by a small network on a crop around the detector's box, and by
+the exact one on a crop that the landmarks of the first aligned and scaled, which removes what an
+inexact box or roll costs. The exact one looks again where its crop was still far from what its own
+landmarks ask for. Last comes a close look at the eyes (`faceshape.eyes`).
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from faceshape.geometry import (
     undo_similarities,
 )
 from faceshape.image import RGBImage
-from faceshape.models import OnnxModel
+from faceshape.models import OnnxModel, model_entry
 from faceshape.topology import Topology, load_topology
 
 __all__ = ["DenseLandmarks", "Landmarker", "eye_line_roll"]
@@ -58,21 +58,33 @@ class DenseLandmarks:
 class Landmarker:
     """Finds the landmarks of faces whose boxes are known. Safe to share between threads."""
 
-    def __init__(self, model: OnnxModel, eyes: OnnxModel | None = None) -> None:
-        """Take the crop's side and margin and the topology from the model's manifest entry.
+    def __init__(
+        self, alignment: OnnxModel, landmarks: OnnxModel, eyes: OnnxModel | None = None
+    ) -> None:
+        """Take the crops' sides and margins and the topology from the models' manifest entries.
 
         Args:
-            model: the landmark regressor.
-            eyes: the eyes' regressor; None leaves the eyes as the other one sees them.
+            alignment: sees where the face is, and whether it is one.
+            landmarks: sees its points.
+            eyes: sees those of the eyes; None leaves them as `landmarks` sees them.
         """
-        facts = model.entry.facts
-        self.topology: Topology = load_topology(facts["topology"])
-        self._left_corner = self.topology.indices("left_eye_lower")[0]
-        self._right_corner = self.topology.indices("right_eye_lower")[0]
+        self._first = _Regressor(alignment)
+        self._next = _Regressor(landmarks)
+        self.topology: Topology = self._next.topology
         self._refiner = None if eyes is None else EyeRefiner(eyes, self.topology)
-        self._model = model
-        self._side: int = facts["input"]["side"]
-        self._margin: float = facts["input"]["margin"]
+
+    @classmethod
+    def shipped(cls, threads: int | None = None) -> "Landmarker":
+        """Return one with all of the models that come with the package.
+
+        Args:
+            threads: as for `faceshape.models.OnnxModel`.
+
+        Raises:
+            ModelError: a model is missing or is not the one that the manifest names.
+        """
+        names = ("alignment", "landmarks", "eyes")
+        return cls(*(OnnxModel(model_entry(name), threads) for name in names))
 
     def locate(self, image: RGBImage, boxes: ArrayLike, roll: ArrayLike) -> DenseLandmarks:
         """Return the landmarks of the faces in the given boxes.
@@ -100,30 +112,47 @@ class Landmarker:
         self, image: RGBImage, boxes: NDArray[np.float32], roll: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return dense landmarks (N, P, 2) in the picture and presence (N,)."""
-        first, presence = self._regress(image, self._transforms(boxes, roll))
-        crops = self._aligned_transforms(first)
-        dense, _ = self._regress(image, crops)
+        first, presence = self._first.look(image, self._first.crops_of_boxes(boxes, roll))
+        crops = self._next.crops_of_points(first)
+        dense, also_present = self._next.look(image, crops)
+        presence = np.minimum(presence, also_present)  # it takes both to see a face
         unsettled = np.arange(len(boxes))
         for _ in range(_MOST_LOOKS - 2):
-            wanted = self._aligned_transforms(dense[unsettled])
-            off = self._corner_shift(crops, wanted) > _SETTLED
+            wanted = self._next.crops_of_points(dense[unsettled])
+            off = self._next.corner_shift(crops, wanted) > _SETTLED
             if not off.any():
                 break
             unsettled, crops = unsettled[off], wanted[off]
-            dense[unsettled], _ = self._regress(image, crops)
+            dense[unsettled], _ = self._next.look(image, crops)
         if self._refiner is not None:
             dense = self._refiner.refine(image, dense)
         return dense, presence
 
-    def _transforms(self, boxes: ArrayLike, roll: ArrayLike) -> NDArray[np.float64]:
+
+class _Regressor:
+    """A network that sees the whole face, and how its crops are cut."""
+
+    def __init__(self, model: OnnxModel) -> None:
+        facts = model.entry.facts
+        self.topology: Topology = load_topology(facts["topology"])
+        self._left_corner = self.topology.indices("left_eye_lower")[0]
+        self._right_corner = self.topology.indices("right_eye_lower")[0]
+        self._model = model
+        self._side: int = facts["input"]["side"]
+        self._margin: float = facts["input"]["margin"]
+
+    def crops_of_boxes(
+        self, boxes: NDArray[np.float32], roll: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Return the transforms (N, 2, 3) to crops in which faces of that roll stand upright."""
         return crop_transforms(boxes, roll, self._side, self._margin)
 
-    def _aligned_transforms(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
+    def crops_of_points(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the transforms (N, 2, 3) to crops in which the given landmarks stand upright."""
         lines = dense[:, self._right_corner] - dense[:, self._left_corner]
         return aligned_transforms(dense, lines, self._side, self._margin)
 
-    def _corner_shift(
+    def corner_shift(
         self, crops: NDArray[np.float64], wanted: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return how far (N,) the corners of one crop are off another's, in sides of the crop."""
@@ -133,7 +162,7 @@ class Landmarker:
         farthest: NDArray[np.float64] = np.hypot(x, y).max(axis=1)
         return farthest / self._side
 
-    def _regress(
+    def look(
         self, image: RGBImage, transforms: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return dense landmarks (N, P, 2) in the picture and presence (N,)."""

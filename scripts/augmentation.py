@@ -30,6 +30,21 @@ class CropGeometry:
     margin: float
 
 
+@dataclass(frozen=True)
+class CropErrors:
+    """What may be wrong with a face's crop, as standard deviations.
+
+    Attributes:
+        roll: degrees.
+        size: of its logarithm.
+        centre: in sides of the face's box.
+    """
+
+    roll: float
+    size: float
+    centre: float
+
+
 def crop_face(
     picture: Picture,
     points: NDArray,
@@ -59,22 +74,16 @@ def random_face_crop(
     points: NDArray,
     face_roll: float,
     crop: CropGeometry,
+    errors: CropErrors,
     background: Picture,
     rng: Generator,
 ) -> tuple[Picture, NDArray[np.float32]]:
-    """Cut a crop with the errors of box and roll that a first or a second pass meets."""
-    refined = rng.random() < 0.5  # the second pass's crop, aligned by the landmarks of the first
-    if refined:
-        tilt, spread, shift = rng.normal(0, 4), 0.04, 0.015
-    elif rng.random() < 0.25:
-        tilt, spread, shift = rng.uniform(-65, 65), 0.10, 0.05
-    else:
-        tilt, spread, shift = rng.normal(0, 18), 0.10, 0.05
-    roll = face_roll + tilt
+    """Cut a crop in which a face of that roll stands upright, but for errors by chance."""
+    roll = face_roll + rng.normal(0, errors.roll)
     [box] = boxes_along_roll(points[None], [roll])
     side = (box[2:] - box[:2]).max()
-    box = box + np.tile(rng.normal(0, shift, 2) * side, 2)
-    margin = crop.margin * np.exp(rng.normal(0, spread))
+    box = box + np.tile(rng.normal(0, errors.centre, 2) * side, 2)
+    margin = crop.margin * np.exp(rng.normal(0, errors.size))
     transform = crop_transforms(box[None], [roll], crop.side, margin)[0]
     border = _random_border(background, crop.side, rng)
     return warp_crop(picture, transform, crop.side, border), _to_crop(points, transform, crop.side)

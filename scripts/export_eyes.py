@@ -44,7 +44,7 @@ def main(weights: Path, data: Path) -> None:
     example = torch.zeros(1, 2, PATCH_SIDE, PATCH_SIDE, 3, dtype=torch.uint8)
     write_onnx(network, example, ["patches", "landmarks"], path)
     shipped, cpu = Shipped(path), torch.device("cpu")
-    landmarker = Landmarker(OnnxModel(model_entry("landmarks")))
+    landmarker = Landmarker(*(OnnxModel(model_entry(each)) for each in ("alignment", "landmarks")))
     validation = Validation.of(load_faces(data / "faces"), landmarker)
     with torch.inference_mode():
         eyes = validation.patches[:64]

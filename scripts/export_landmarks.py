@@ -1,7 +1,8 @@
 """Export trained weights: ``python scripts/export_landmarks.py --weights runs/…/landmarks.pt``.
 
-Writes ``models/landmarks.onnx``, checks it against PyTorch on real crops, measures the file itself
-on the validation faces and records all of it in ``models/manifest.json``.
+Writes ``models/landmarks.onnx`` or ``models/alignment.onnx``, checks it against PyTorch on real
+crops, measures the file itself on the validation faces and records all of it in
+``models/manifest.json``.
 """
 
 import json
@@ -13,15 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from landmark_data import DENSE, load_faces
-from landmark_network import INPUT_SIDE, LandmarkNetwork
+from landmark_network import AlignmentNetwork, LandmarkNetwork
 from shipped_models import MODELS, record, write_onnx
-from train_landmarks import CROP, Validation, prepared
+from train_landmarks import RECIPES, Validation, network_option, prepared
 
 
 class Deployed(nn.Module):
     """The network as it is shipped: uint8 NHWC in, landmarks and presence (0 to 1) out."""
 
-    def __init__(self, network: LandmarkNetwork) -> None:
+    def __init__(self, network: AlignmentNetwork | LandmarkNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -47,21 +48,23 @@ def largest_difference(network: nn.Module, other: nn.Module, crops: Tensor) -> f
     """Return how far the landmarks of two networks are apart on crops, in pixels of the crop."""
     batch = prepared(crops, torch.device("cpu"))
     with torch.inference_mode():
-        return float((network(batch)[0] - other(batch)[0]).abs().max() * INPUT_SIDE)
+        return float((network(batch)[0] - other(batch)[0]).abs().max() * crops.shape[1])
 
 
 @click.command()
+@network_option
 @click.option("--weights", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
-def main(weights: Path, data: Path) -> None:
+def main(name: str, weights: Path, data: Path) -> None:
     """Write the ONNX file and its manifest entry."""
-    network = LandmarkNetwork(torch.zeros(DENSE.points, 2))
+    recipe = RECIPES[name]
+    network = recipe.network(torch.zeros(DENSE.points, 2))
     network.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
     network.eval()
     faces = load_faces(data / "faces")
-    validation = Validation.of(faces)
-    path = MODELS / "landmarks.onnx"
-    example = torch.zeros(1, INPUT_SIDE, INPUT_SIDE, 3, dtype=torch.uint8)
+    validation = Validation.of(faces, recipe.crop)
+    path = MODELS / f"{name}.onnx"
+    example = torch.zeros(1, recipe.crop.side, recipe.crop.side, 3, dtype=torch.uint8)
     write_onnx(Deployed(network).eval(), example, ["crops", "landmarks", "presence"], path)
     shipped = Shipped(path)
     difference = largest_difference(network, shipped, validation.crops[:64])
@@ -74,15 +77,15 @@ def main(weights: Path, data: Path) -> None:
         "input": {
             "name": "crops",
             "type": "uint8 NHWC, RGB",
-            "side": CROP.side,
-            "margin": CROP.margin,
+            "side": recipe.crop.side,
+            "margin": recipe.margin,
         },
         "metrics": {
             "validation_faces": len(validation.crops),
             "nme_percent_of_interocular": {name: round(e, 2) for name, e in errors.items()},
         },
     }
-    record("landmarks", path, facts)
+    record(name, path, facts)
     click.echo(f"{path.name}: {path.stat().st_size} bytes, ONNX − PyTorch {difference:.5f} px")
     click.echo(f"NME {before['nme']:.4f} in PyTorch, {errors['nme']:.4f} in the file")
     click.echo(json.dumps(errors))

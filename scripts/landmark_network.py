@@ -1,9 +1,11 @@
-"""The landmark regressor: a small inverted-residual network with a two-scale regression head."""
+"""The networks that find a face's points: inverted residuals and a regression head.
+
+Both take crops (B, 3, S, S), 0 to 255, and give landmarks (B, P, 2) in units of the crop's side, 0
+at the left or upper edge and 1 at the other, and presence logits (B,).
+"""
 
 import torch
 from torch import Tensor, nn
-
-INPUT_SIDE = 128
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1):
@@ -50,11 +52,33 @@ def stage(block, inputs: int, outputs: int, repeats: int, **options) -> nn.Seque
     return nn.Sequential(*blocks)
 
 
-class LandmarkNetwork(nn.Module):
-    """Crops (B, 3, 128, 128), 0 to 255 → landmarks (B, P, 2) and presence logits (B,).
+class AlignmentNetwork(nn.Module):
+    """The first look, on crops of 64 pixels: where the face is, at a quarter of the cost."""
 
-    Landmarks are in units of the crop's side, 0 at the left or upper edge and 1 at the other.
-    """
+    side = 64
+
+    def __init__(self, mean_shape: Tensor) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(conv_norm(3, 16, 3, 2), nn.ReLU(inplace=True))
+        self.stage4 = stage(FusedBlock, 16, 24, 2)
+        self.stage8 = stage(InvertedResidual, 24, 48, 3, expansion=3)
+        self.stage16 = stage(InvertedResidual, 48, 96, 4, expansion=3)
+        self.fine = nn.Sequential(conv_norm(96, 24), nn.ReLU(inplace=True), nn.Flatten())
+        self.shape = nn.Sequential(nn.Linear(24 * 16, 96), nn.Linear(96, 2 * len(mean_shape)))
+        self.presence = nn.Linear(96, 1)
+        self.register_buffer("mean_shape", mean_shape)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        x = (crops - 127.5) / 64.0
+        fine = self.stage16(self.stage8(self.stage4(self.stem(x))))
+        landmarks = self.mean_shape + 0.1 * self.shape(self.fine(fine)).unflatten(1, (-1, 2))
+        return landmarks, self.presence(fine.mean(dim=(2, 3))).squeeze(1)
+
+
+class LandmarkNetwork(nn.Module):
+    """The exact look, on crops of 128 pixels; its head sees two scales."""
+
+    side = 128
 
     def __init__(self, mean_shape: Tensor) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ from eye_data import POINTS, SEED, TrainingEyes, engine_transforms, mean_eye
 from eye_network import PATCH_SIDE, EyeNetwork
 from faceshape.contract import GROUPS, interocular_distance, resample
 from faceshape.crops import cut_crops
-from faceshape.geometry import apply_transforms, enclosing_boxes, invert_transforms
+from faceshape.geometry import enclosing_boxes, undo_similarities
 from faceshape.landmarker import Landmarker
 from faceshape.models import OnnxModel, model_entry
 from landmark_data import DENSE, Faces, load_backgrounds, load_faces
@@ -75,8 +75,9 @@ class Validation:
             found = torch.cat(
                 [network(batch.to(device)).float().cpu() for batch in self.patches.split(256)]
             )
-        back = invert_transforms(self.transforms.reshape(-1, 2, 3))
-        close = apply_transforms(back, found.numpy().reshape(len(back), -1, 2) * PATCH_SIDE)
+        transforms = self.transforms.reshape(-1, 2, 3)
+        in_patch = found.numpy().reshape(len(transforms), -1, 2) * PATCH_SIDE
+        close = undo_similarities(transforms, in_patch)
         dense = self.dense.copy()
         dense[:, POINTS] = close.reshape(found.shape)
         distance = np.linalg.norm(resample(dense, DENSE) - self.points, axis=2)
@@ -98,7 +99,8 @@ def main(data: Path, out: Path, epochs: int, rate: float, workers: int, resume: 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     faces = load_faces(data / "faces")
     training = TrainingEyes(faces, load_backgrounds(data / "scenes"), epochs, BATCH)
-    validation = Validation.of(faces, Landmarker(OnnxModel(model_entry("landmarks"), 1)))
+    models = [OnnxModel(model_entry(name), 1) for name in ("alignment", "landmarks")]
+    validation = Validation.of(faces, Landmarker(*models))
     click.echo(f"{training.per_epoch} faces an epoch, {len(validation.patches)} for validation")
 
     network = EyeNetwork(torch.from_numpy(mean_eye(faces)))

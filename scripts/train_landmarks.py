@@ -1,4 +1,4 @@
-"""Train the landmark regressor: ``python scripts/train_landmarks.py --data DIR --out DIR``.
+"""Train a face's regressors: ``python scripts/train_landmarks.py --data DIR --out DIR``.
 
 Needs the extra ``train``. Every epoch leaves a checkpoint in --out that --resume continues from,
 a line in ``log.jsonl`` and the curves as ``curves.png``.
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from augmentation import (
+    CropErrors,
     CropGeometry,
     crop_face,
     random_background,
@@ -26,11 +27,50 @@ from augmentation import (
 from faceshape.contract import GROUPS, interocular_distance, resample
 from faceshape.landmarker import eye_line_roll
 from landmark_data import DENSE, Faces, apparent_yaw, load_backgrounds, load_faces
-from landmark_network import INPUT_SIDE, LandmarkNetwork
+from landmark_network import AlignmentNetwork, LandmarkNetwork
 from shipped_weights import initial_option, load_weights
 from training_run import TrainingRun, draw_curves, make_average
 
-CROP = CropGeometry(side=INPUT_SIDE, margin=1.3)
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one of the networks is trained on.
+
+    Attributes:
+        network: its class.
+        margin: of its crops.
+        errors: of its crops, and which share of them has these.
+    """
+
+    network: type[AlignmentNetwork | LandmarkNetwork]
+    margin: float
+    errors: tuple[tuple[float, CropErrors], ...]
+
+    @property
+    def crop(self) -> CropGeometry:
+        """How the network's crops are cut."""
+        return CropGeometry(self.network.side, self.margin)
+
+    def draw_errors(self, rng: np.random.Generator) -> CropErrors:
+        """Return the errors that a crop is to have."""
+        shares, errors = zip(*self.errors, strict=True)
+        return errors[rng.choice(len(errors), p=shares)]
+
+
+RECIPES = {
+    # What a detector, or somebody who draws boxes, is off by; some know nothing of the roll.
+    "alignment": Recipe(
+        AlignmentNetwork,
+        1.4,
+        ((0.7, CropErrors(roll=16, size=0.12, centre=0.06)), (0.3, CropErrors(40, 0.12, 0.06))),
+    ),
+    # What the alignment is off by; a third of the crops as if it had failed.
+    "landmarks": Recipe(
+        LandmarkNetwork,
+        1.3,
+        ((0.67, CropErrors(roll=4, size=0.04, centre=0.015)), (0.33, CropErrors(12, 0.08, 0.04))),
+    ),
+}
 NON_FACES = 0.125  # share of a batch
 BATCH = 64
 
@@ -38,8 +78,15 @@ BATCH = 64
 class TrainingCrops(Dataset):
     """Crops by a running number that goes on over the epochs: sample i is always the same."""
 
-    def __init__(self, faces: Faces, backgrounds: list[np.ndarray], epochs: int, seed: int) -> None:
-        self.faces, self.backgrounds, self.seed = faces, backgrounds, seed
+    def __init__(
+        self,
+        faces: Faces,
+        backgrounds: list[np.ndarray],
+        recipe: Recipe,
+        epochs: int,
+        seed: int,
+    ) -> None:
+        self.faces, self.backgrounds, self.recipe, self.seed = faces, backgrounds, recipe, seed
         self.mirror = DENSE.mirror()
         self.profile = list(DENSE.indices("profile_left") + DENSE.indices("profile_right")[1:])
         points = resample(faces.dense, DENSE)
@@ -58,17 +105,20 @@ class TrainingCrops(Dataset):
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray, np.float32, np.float32]:
         rng = np.random.default_rng((self.seed, number))
-        face = self.order[number]
+        face, geometry = self.order[number], self.recipe.crop
         picture, points = self.faces.pictures[face], self.faces.dense[face]
         background = self.backgrounds[rng.integers(len(self.backgrounds))]
         if rng.random() < NON_FACES:
             if rng.random() < 0.5:
-                crop = random_background(background, CROP.side, rng)
+                crop = random_background(background, geometry.side, rng)
             else:
-                crop = random_far_crop(picture, points, CROP, background, rng)
+                crop = random_far_crop(picture, points, geometry, background, rng)
             crop = random_damage(crop, np.full((3, 2), 0.5), background, rng)
             return crop, np.zeros_like(points), np.float32(0), np.float32(0)
-        crop, points = random_face_crop(picture, points, self.roll[face], CROP, background, rng)
+        errors = self.recipe.draw_errors(rng)
+        crop, points = random_face_crop(
+            picture, points, self.roll[face], geometry, errors, background, rng
+        )
         if rng.random() < 0.5:
             crop = np.ascontiguousarray(crop[:, ::-1])
             points = (points * [-1, 1] + [1, 0])[self.mirror].astype(np.float32)
@@ -84,10 +134,10 @@ class Validation:
     points: np.ndarray  # (N, 90, 2) in units of the crop's side
 
     @classmethod
-    def of(cls, faces: Faces) -> "Validation":
+    def of(cls, faces: Faces, crop: CropGeometry) -> "Validation":
         chosen = np.flatnonzero(faces.validation & (faces.weight > 0))
-        pairs = [crop_face(faces.pictures[i], faces.dense[i], 0.0, CROP) for i in chosen]
-        crops = torch.from_numpy(np.stack([crop for crop, _ in pairs]))
+        pairs = [crop_face(faces.pictures[i], faces.dense[i], 0.0, crop) for i in chosen]
+        crops = torch.from_numpy(np.stack([pixels for pixels, _ in pairs]))
         return cls(crops, resample(np.stack([points for _, points in pairs]), DENSE))
 
     def errors(self, network: nn.Module, device: torch.device) -> dict[str, float]:
@@ -128,7 +178,18 @@ def wing(error: Tensor, width: float = 0.04, curvature: float = 0.004) -> Tensor
     return torch.where(error < width, near, error + offset) / width
 
 
+network_option = click.option(
+    "--network",
+    "name",
+    type=click.Choice(tuple(RECIPES)),
+    default="landmarks",
+    show_default=True,
+    help="which one",
+)
+
+
 @click.command()
+@network_option
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="has faces/, scenes/")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/landmarks"))
 @click.option("--epochs", default=40, show_default=True)
@@ -138,6 +199,7 @@ def wing(error: Tensor, width: float = 0.04, curvature: float = 0.004) -> Tensor
 @initial_option("landmarks.onnx")
 @click.option("--resume", is_flag=True, help="continue from the checkpoint in --out")
 def main(
+    name: str,
     data: Path,
     out: Path,
     epochs: int,
@@ -147,17 +209,18 @@ def main(
     initial: Path | None,
     resume: bool,
 ) -> None:
-    """Train the landmark regressor and leave its averaged weights in OUT/landmarks.pt."""
+    """Train a network and leave its averaged weights in OUT, as landmarks.pt or alignment.pt."""
+    recipe = RECIPES[name]
     torch.manual_seed(seed)
     cv2.setNumThreads(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     faces = load_faces(data / "faces")
-    training = TrainingCrops(faces, load_backgrounds(data / "scenes"), epochs, seed)
-    validation = Validation.of(faces)
+    training = TrainingCrops(faces, load_backgrounds(data / "scenes"), recipe, epochs, seed)
+    validation = Validation.of(faces, recipe.crop)
     click.echo(f"{training.per_epoch} faces an epoch, {len(validation.crops)} for validation")
 
-    mean_shape = torch.from_numpy(mean_face(faces))
-    network = LandmarkNetwork(mean_shape)
+    mean_shape = torch.from_numpy(mean_face(faces, recipe.crop))
+    network = recipe.network(mean_shape)
     if initial:
         example = torch.from_numpy(np.stack([training[number][0] for number in range(256)]))
         load_weights(network, initial, prepared(example, torch.device("cpu")))
@@ -202,14 +265,14 @@ def main(
         line |= {k: round(v, 3) for k, v in validation.errors(average.module, device).items()}
         run.finish_epoch(line)
         draw_curves(run.logged(), [["loss", "presence_loss"], ["nme", *GROUPS]], out / "curves.png")
-    torch.save(average.module.state_dict(), out / "landmarks.pt")
+    torch.save(average.module.state_dict(), out / f"{name}.pt")
 
 
-def mean_face(faces: Faces) -> np.ndarray:
+def mean_face(faces: Faces, crop: CropGeometry) -> np.ndarray:
     """Return the mean of the training faces (P, 2) in their exact upright crops."""
     chosen = np.flatnonzero((faces.weight > 0) & ~faces.validation)[::8]
-    crops = [crop_face(faces.pictures[i], faces.dense[i], 0.0, CROP)[1] for i in chosen]
-    return np.mean(crops, axis=0).astype(np.float32)
+    shapes = [crop_face(faces.pictures[i], faces.dense[i], 0.0, crop)[1] for i in chosen]
+    return np.mean(shapes, axis=0).astype(np.float32)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ def refiner() -> EyeRefiner:
 
 @pytest.fixture(scope="module")
 def dense(portrait, face) -> np.ndarray:
-    """What the first network alone says of the astronaut."""
-    landmarker = Landmarker(OnnxModel(model_entry("landmarks"), threads=1))
-    return landmarker.locate(portrait, face.box, [face.roll]).dense
+    """What the networks of the whole face say of the astronaut."""
+    models = [OnnxModel(model_entry(name), threads=1) for name in ("alignment", "landmarks")]
+    return Landmarker(*models).locate(portrait, face.box, [face.roll]).dense
 
 
 def patches(image: np.ndarray, dense: np.ndarray) -> np.ndarray:

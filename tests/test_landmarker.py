@@ -9,6 +9,8 @@ from faceshape.geometry import enclosing_boxes
 from faceshape.landmarker import Landmarker, eye_line_roll
 from faceshape.models import OnnxModel, model_entry
 
+NETWORKS = ("alignment", "landmarks", "eyes")
+
 
 @pytest.fixture(scope="module")
 def box(face) -> np.ndarray:
@@ -109,8 +111,8 @@ def test_eye_line_roll_is_clockwise():
 
 
 def test_the_close_look_moves_the_eyes_and_nothing_else(portrait, box):
-    models = [OnnxModel(model_entry(name), threads=1) for name in ("landmarks", "eyes")]
-    far, near = Landmarker(models[0]), Landmarker(*models)
+    models = [OnnxModel(model_entry(name), threads=1) for name in NETWORKS]
+    far, near = Landmarker(*models[:2]), Landmarker(*models)
     before, after = (each.locate(portrait, box, [0]) for each in (far, near))
     eyes = eye_points(near.topology)
     others = np.setdiff1d(np.arange(near.topology.points), eyes)

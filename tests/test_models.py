@@ -17,7 +17,7 @@ def landmarks():
 
 
 def test_every_model_is_the_one_the_manifest_names():
-    assert {"detector", "eyes", "landmarks"} <= set(manifest())
+    assert {"alignment", "detector", "eyes", "landmarks"} <= set(manifest())
     for entry in manifest().values():
         assert len(verified_bytes(entry)) == entry.facts["bytes"]
         assert {"input", "metrics", "training", "licence"} <= set(entry.facts)

@@ -69,3 +69,25 @@ def test_a_layer_that_the_file_does_not_have_is_an_error(loaded, tmp_path):
     onnx.save(model, tmp_path / "cut.onnx")
     with pytest.raises(ValueError, match=r"stage16\.0"):
         load_shipped(network, tmp_path / "cut.onnx", pictures)
+
+
+@pytest.mark.parametrize("name", ["alignment", "landmarks"])
+def test_the_landmark_networks_compute_what_their_files_do(portrait, name):
+    sys.path.insert(0, str(SCRIPTS))
+    try:
+        from shipped_weights import load_weights
+        from train_landmarks import RECIPES, prepared
+    finally:
+        sys.path.remove(str(SCRIPTS))
+    entry = model_entry(name)
+    side = entry.facts["input"]["side"]
+    crops = np.stack([portrait[y : y + side, 60 : 60 + side] for y in (20, 60)])
+    batch = prepared(torch.from_numpy(crops), torch.device("cpu"))
+    network = RECIPES[name].network(torch.zeros(166, 2))
+    load_weights(network, entry.path, batch)
+    with torch.inference_mode():
+        offsets, logits = network.eval()(batch)
+    landmarks, presence = OnnxModel(entry).run(crops)
+    # What is left is the mean shape, which a training takes from its own data.
+    np.testing.assert_allclose(np.ptp(landmarks - offsets.numpy(), axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(logits.sigmoid(), presence, atol=1e-4)

@@ -11,7 +11,7 @@ import faceshape
 from faceshape import Detections, FaceShape, Mode, Tracker
 from faceshape.contract import interocular_distance
 from faceshape.errors import EmptyImageError, ParameterError, ShapeError
-from faceshape.geometry import apply_transforms, box_iou, invert_transforms, pixel_matrix
+from faceshape.geometry import apply_transforms, box_iou, pixel_matrix, undo_similarities
 from faceshape.one_euro import Smoothing
 
 SIZE = (320, 240)
@@ -113,7 +113,7 @@ def test_a_face_is_followed_where_it_goes(counted, journey, smooth):
     assert counted.detections == 2  # at 0 s and at 1 s
     assert counted.looks <= 42
     points = only(answers)
-    home = apply_transforms(invert_transforms(matrices[:1]), points[:1])
+    home = undo_similarities(matrices[:1], points[:1])
     true = apply_transforms(matrices, np.repeat(home, 40, axis=0))
     off = errors(points, true)
     assert off.mean() < 0.8
