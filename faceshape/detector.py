@@ -106,13 +106,13 @@ class OnnxDetector:
         """Return each face once, of candidates from several copies of a picture."""
         found = np.concatenate(passes)
         found = found[np.argsort(-found[:, 0], kind="stable")[: self._MOST_CANDIDATES]]
-        scores, boxes = found[:, 0], _ellipses(found)[0]
+        scores, boxes = found[:, 0], _boxes_and_roll(found)[0]
         overlaps = box_iou(boxes, boxes)
         kept = first_of_each(overlaps > self._SAME_FACE_IOU)
         # The cells about a face's middle are about equally right: their mean is better than one.
         share = np.where(overlaps[kept] > self._AGREEING_IOU, scores, 0)
         share /= share.sum(axis=1, keepdims=True)
-        boxes, roll = _ellipses(share @ found)
+        boxes, roll = _boxes_and_roll(share @ found)
         return Detections(boxes, scores[kept], roll)
 
     def _candidates(self, image: RGBImage, scale: float, smallest: float) -> NDArray[np.float32]:
@@ -135,7 +135,7 @@ class OnnxDetector:
         return large
 
 
-def _ellipses(found: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _boxes_and_roll(found: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the boxes (K, 4) and the roll (K,) of rows (K, 7) or of their means."""
     roll = np.degrees(np.arctan2(found[:, 6], found[:, 5]))
     return ellipse_boxes(found[:, 1:3], np.exp(found[:, 3:5]), roll), roll

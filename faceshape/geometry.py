@@ -27,6 +27,9 @@ __all__ = [
     "wrap_degrees",
 ]
 
+# Points closer together than this, in pixels, may be one point, which no crop can be filled with.
+_NO_SIZE = 1e-3
+
 
 def box_area(boxes: ArrayLike) -> NDArray[np.float64]:
     """Return the areas (N,) of boxes (N, 4) x0 y0 x1 y1; an inverted box has none."""
@@ -84,7 +87,9 @@ def boxes_along_roll(points: ArrayLike, roll: ArrayLike) -> NDArray[np.float64]:
     about its centre, as `crop_transforms` takes it together with the roll.
     """
     turns = _turns(roll)
-    low, high = _upright_extent(points, turns)
+    upright = _points(_numbers(points) / turns[:, None])
+    sides = upright.swapaxes(1, 2).copy()  # x and y apart: faster to reduce
+    low, high = sides.min(axis=2), sides.max(axis=2)
     half = (high - low) / 2
     middle = _points(_numbers((low + high) / 2) * turns)
     return np.concatenate([middle - half, middle + half], axis=1)
@@ -137,23 +142,28 @@ def crop_transforms(
 
 
 def aligned_transforms(
-    points: ArrayLike, lines: ArrayLike, side: int, margin: float
+    points: ArrayLike, lines: ArrayLike, side: int, reach: float, below: float
 ) -> NDArray[np.float64]:
     """Return the transforms (N, 2, 3) to square crops in which points stand upright.
 
-    That is `crop_transforms` to the `boxes_along_roll` of the lines' roll, in fewer steps.
+    The crop follows the points' mean and their root mean square distance from it, which an error
+    in a few of them, the outermost ones for example, moves little.
 
     Args:
         points: (N, P, 2).
         lines: (N, 2) along the line that shall lie level, from left to right.
         side: of the crop, pixels.
-        margin: side of the square in the picture, as a multiple of the points' longer extent.
+        reach: side of the square in the picture, in these distances.
+        below: how far its middle is below the mean, in these distances.
     """
+    numbers = _numbers(points)
     turns = np.exp(1j * np.angle(_numbers(lines)))
-    low, high = _upright_extent(points, turns)
-    scale = side / (margin * (high - low).max(axis=1))
-    middle = _numbers((low + high) / 2) * turns
-    return centred_transforms(_points(middle), scale / turns, side)
+    middle = numbers.mean(axis=1)
+    off = numbers - middle[:, None]
+    distance = np.sqrt((off.real**2 + off.imag**2).mean(axis=1))
+    distance = np.maximum(distance, _NO_SIZE)
+    middle += 1j * below * distance * turns
+    return centred_transforms(_points(middle), side / (reach * distance * turns), side)
 
 
 def centred_transforms(
@@ -174,15 +184,6 @@ def centred_transforms(
     transforms[..., 0, 1] = -linear.imag
     transforms[..., 2] = _points(offset)
     return transforms
-
-
-def _upright_extent(
-    points: ArrayLike, turns: NDArray[np.complex128]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return least and greatest x and y (N, 2) of points (N, P, 2) once turns (N,) are undone."""
-    upright = _points(_numbers(points) / turns[:, None])
-    sides = upright.swapaxes(1, 2).copy()  # x and y apart: faster to reduce
-    return sides.min(axis=2), sides.max(axis=2)
 
 
 def _turns(roll: ArrayLike) -> NDArray[np.complex128]:

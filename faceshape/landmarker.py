@@ -68,9 +68,13 @@ class Landmarker:
             landmarks: sees its points.
             eyes: sees those of the eyes; None leaves them as `landmarks` sees them.
         """
-        self._first = _Regressor(alignment)
-        self._next = _Regressor(landmarks)
-        self.topology: Topology = self._next.topology
+        self._alignment, self._exact = _Regressor(alignment), _Regressor(landmarks)
+        self.topology: Topology = load_topology(landmarks.entry.facts["topology"])
+        self._left_corner = self.topology.indices("left_eye_lower")[0]
+        self._right_corner = self.topology.indices("right_eye_lower")[0]
+        self._margin: float = alignment.entry.facts["input"]["margin"]
+        self._reach: float = landmarks.entry.facts["input"]["reach"]
+        self._below: float = landmarks.entry.facts["input"]["below"]
         self._refiner = None if eyes is None else EyeRefiner(eyes, self.topology)
 
     @classmethod
@@ -112,63 +116,54 @@ class Landmarker:
         self, image: RGBImage, boxes: NDArray[np.float32], roll: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return dense landmarks (N, P, 2) in the picture and presence (N,)."""
-        first, presence = self._first.look(image, self._first.crops_of_boxes(boxes, roll))
-        crops = self._next.crops_of_points(first)
-        dense, also_present = self._next.look(image, crops)
+        crops = crop_transforms(boxes, roll, self._alignment.side, self._margin)
+        first, presence = self._alignment.look(image, crops)
+        crops = self._aligned_crops(first)
+        dense, also_present = self._exact.look(image, crops)
         presence = np.minimum(presence, also_present)  # it takes both to see a face
         unsettled = np.arange(len(boxes))
         for _ in range(_MOST_LOOKS - 2):
-            wanted = self._next.crops_of_points(dense[unsettled])
-            off = self._next.corner_shift(crops, wanted) > _SETTLED
+            wanted = self._aligned_crops(dense[unsettled])
+            off = _corner_shift(crops, wanted, self._exact.side) > _SETTLED
             if not off.any():
                 break
             unsettled, crops = unsettled[off], wanted[off]
-            dense[unsettled], _ = self._next.look(image, crops)
+            dense[unsettled], _ = self._exact.look(image, crops)
         if self._refiner is not None:
             dense = self._refiner.refine(image, dense)
         return dense, presence
 
-
-class _Regressor:
-    """A network that sees the whole face, and how its crops are cut."""
-
-    def __init__(self, model: OnnxModel) -> None:
-        facts = model.entry.facts
-        self.topology: Topology = load_topology(facts["topology"])
-        self._left_corner = self.topology.indices("left_eye_lower")[0]
-        self._right_corner = self.topology.indices("right_eye_lower")[0]
-        self._model = model
-        self._side: int = facts["input"]["side"]
-        self._margin: float = facts["input"]["margin"]
-
-    def crops_of_boxes(
-        self, boxes: NDArray[np.float32], roll: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
-        """Return the transforms (N, 2, 3) to crops in which faces of that roll stand upright."""
-        return crop_transforms(boxes, roll, self._side, self._margin)
-
-    def crops_of_points(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _aligned_crops(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the transforms (N, 2, 3) to crops in which the given landmarks stand upright."""
         lines = dense[:, self._right_corner] - dense[:, self._left_corner]
-        return aligned_transforms(dense, lines, self._side, self._margin)
+        return aligned_transforms(dense, lines, self._exact.side, self._reach, self._below)
 
-    def corner_shift(
-        self, crops: NDArray[np.float64], wanted: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return how far (N,) the corners of one crop are off another's, in sides of the crop."""
-        corners = self._side * _CORNERS
-        there = apply_transforms(wanted, undo_similarities(crops, corners))
-        x, y = (there - corners).transpose(2, 0, 1)
-        farthest: NDArray[np.float64] = np.hypot(x, y).max(axis=1)
-        return farthest / self._side
+
+class _Regressor:
+    """A network that sees the whole face."""
+
+    def __init__(self, model: OnnxModel) -> None:
+        self.side: int = model.entry.facts["input"]["side"]
+        self._model = model
 
     def look(
         self, image: RGBImage, transforms: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return dense landmarks (N, P, 2) in the picture and presence (N,)."""
-        in_crop, presence = self._model.run(cut_crops(image, transforms, self._side))
-        dense = undo_similarities(transforms, in_crop * self._side)
+        in_crop, presence = self._model.run(cut_crops(image, transforms, self.side))
+        dense = undo_similarities(transforms, in_crop * self.side)
         return dense.astype(np.float32), presence
+
+
+def _corner_shift(
+    crops: NDArray[np.float64], wanted: NDArray[np.float64], side: int
+) -> NDArray[np.float64]:
+    """Return how far (N,) the corners of one crop are off another's, in sides of the crop."""
+    corners = side * _CORNERS
+    there = apply_transforms(wanted, undo_similarities(crops, corners))
+    x, y = (there - corners).transpose(2, 0, 1)
+    farthest: NDArray[np.float64] = np.hypot(x, y).max(axis=1)
+    return farthest / side
 
 
 def eye_line_roll(points: NDArray[np.float32]) -> NDArray[np.float64]:

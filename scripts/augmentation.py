@@ -4,6 +4,7 @@ Every function takes its own random generator, so that a sample depends on its s
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from faceshape.crops import warp_crop
 from faceshape.geometry import (
+    aligned_transforms,
     apply_transforms,
     boxes_along_roll,
     crop_transforms,
@@ -22,12 +24,46 @@ from faceshape.geometry import (
 Picture = NDArray[np.uint8]
 
 
+class Crop(Protocol):
+    """How the crop of a face is cut."""
+
+    side: int
+    """Pixels."""
+
+    def transform(self, points: NDArray, roll: float) -> NDArray[np.float64]:
+        """Return the transform (2, 3) to the crop of landmarks (P, 2).
+
+        A face of that roll in degrees stands upright in it.
+        """
+        ...
+
+
 @dataclass(frozen=True)
-class CropGeometry:
-    """How the regressor's crop is cut: the side in pixels and the margin around the box."""
+class BoxCrop:
+    """The crop about a face's box: what a detector knows."""
 
     side: int
     margin: float
+
+    def transform(self, points: NDArray, roll: float) -> NDArray[np.float64]:
+        """See `Crop`."""
+        box = boxes_along_roll(points[None], [roll])
+        return crop_transforms(box, [roll], self.side, self.margin)[0]
+
+
+@dataclass(frozen=True)
+class AlignedCrop:
+    """The crop that landmarks ask for; see `faceshape.geometry.aligned_transforms`."""
+
+    side: int
+    reach: float
+    below: float
+
+    def transform(self, points: NDArray, roll: float) -> NDArray[np.float64]:
+        """See `Crop`."""
+        angle = np.radians(roll)
+        line = [[np.cos(angle), np.sin(angle)]]
+        return aligned_transforms(points[None], line, self.side, self.reach, self.below)[0]
 
 
 @dataclass(frozen=True)
@@ -37,7 +73,7 @@ class CropErrors:
     Attributes:
         roll: degrees.
         size: of its logarithm.
-        centre: in sides of the face's box.
+        centre: in sides of the crop.
     """
 
     roll: float
@@ -46,70 +82,62 @@ class CropErrors:
 
 
 def crop_face(
-    picture: Picture,
-    points: NDArray,
-    roll: float,
-    crop: CropGeometry,
-    border: Picture | None = None,
+    picture: Picture, points: NDArray, roll: float, crop: Crop
 ) -> tuple[Picture, NDArray[np.float32]]:
-    """Cut the crop that the engine cuts when it is given the exact box and `roll`.
+    """Cut a face's exact crop, black beyond the picture.
 
     Args:
         picture: RGB.
         points: (P, 2) landmarks in the picture.
         roll: degrees; the crop is turned so that a face of that roll stands upright.
-        crop: its side and margin.
-        border: (side, side, 3), seen where the picture ends; black if None.
+        crop: which one.
 
     Returns:
         The crop (side, side, 3) and the landmarks (P, 2) in it, in units of its side.
     """
-    [box] = boxes_along_roll(points[None], [roll])
-    transform = crop_transforms(box[None], [roll], crop.side, crop.margin)[0]
-    return warp_crop(picture, transform, crop.side, border), _to_crop(points, transform, crop.side)
+    transform = crop.transform(points, roll)
+    return warp_crop(picture, transform, crop.side), _to_crop(points, transform, crop.side)
 
 
 def random_face_crop(
     picture: Picture,
     points: NDArray,
     face_roll: float,
-    crop: CropGeometry,
+    crop: Crop,
     errors: CropErrors,
     background: Picture,
     rng: Generator,
 ) -> tuple[Picture, NDArray[np.float32]]:
-    """Cut a crop in which a face of that roll stands upright, but for errors by chance."""
-    roll = face_roll + rng.normal(0, errors.roll)
-    [box] = boxes_along_roll(points[None], [roll])
-    side = (box[2:] - box[:2]).max()
-    box = box + np.tile(rng.normal(0, errors.centre, 2) * side, 2)
-    margin = crop.margin * np.exp(rng.normal(0, errors.size))
-    transform = crop_transforms(box[None], [roll], crop.side, margin)[0]
+    """Cut a face's crop as `crop_face` does, but with errors by chance."""
+    transform = crop.transform(points, face_roll + rng.normal(0, errors.roll))
+    middle = crop.side / 2
+    shift = rng.normal(0, errors.centre, 2) * crop.side
+    transform[:, 2] -= middle + shift
+    transform *= np.exp(rng.normal(0, errors.size))
+    transform[:, 2] += middle
     border = _random_border(background, crop.side, rng)
     return warp_crop(picture, transform, crop.side, border), _to_crop(points, transform, crop.side)
 
 
 def random_far_crop(
-    picture: Picture, points: NDArray, crop: CropGeometry, background: Picture, rng: Generator
+    picture: Picture, points: NDArray, side: int, background: Picture, rng: Generator
 ) -> Picture:
-    """Cut a crop near a face that is no face: beside it, a detail of it, or much too wide."""
+    """Cut a square near a face that is no face: beside it, a detail of it, or much too wide."""
     box = enclosing_boxes(points[None])[0]
-    side = (box[2:] - box[:2]).max()
+    size = (box[2:] - box[:2]).max()
     kind = rng.integers(3)
     if kind == 0:
-        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 1.3) * side
+        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 1.3) * size
         box = box + np.tile([np.cos(angle), np.sin(angle)], 2) * distance
         factor = np.exp(rng.normal(0, 0.2))
     elif kind == 1:
-        box = box + np.tile(rng.normal(0, 0.25, 2) * side, 2)
+        box = box + np.tile(rng.normal(0, 0.25, 2) * size, 2)
         factor = rng.uniform(0.15, 0.4)
     else:
-        box = box + np.tile(rng.normal(0, 0.6, 2) * side, 2)
+        box = box + np.tile(rng.normal(0, 0.6, 2) * size, 2)
         factor = rng.uniform(2.6, 4.5)
-    transform = crop_transforms(
-        box[None], [rng.uniform(-180, 180)], crop.side, crop.margin * factor
-    )
-    return warp_crop(picture, transform[0], crop.side, _random_border(background, crop.side, rng))
+    transform = crop_transforms(box[None], [rng.uniform(-180, 180)], side, 1.4 * factor)[0]
+    return warp_crop(picture, transform, side, _random_border(background, side, rng))
 
 
 def random_background(background: Picture, side: int, rng: Generator) -> Picture:

@@ -6,6 +6,7 @@ crops, measures the file itself on the validation faces and records all of it in
 """
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -77,8 +78,7 @@ def main(name: str, weights: Path, data: Path) -> None:
         "input": {
             "name": "crops",
             "type": "uint8 NHWC, RGB",
-            "side": recipe.crop.side,
-            "margin": recipe.margin,
+            **asdict(recipe.crop),
         },
         "metrics": {
             "validation_faces": len(validation.crops),

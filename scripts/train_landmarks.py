@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from augmentation import (
+    AlignedCrop,
+    BoxCrop,
+    Crop,
     CropErrors,
-    CropGeometry,
     crop_face,
     random_background,
     random_damage,
@@ -38,18 +40,13 @@ class Recipe:
 
     Attributes:
         network: its class.
-        margin: of its crops.
+        crop: how its crops are cut.
         errors: of its crops, and which share of them has these.
     """
 
     network: type[AlignmentNetwork | LandmarkNetwork]
-    margin: float
+    crop: AlignedCrop | BoxCrop
     errors: tuple[tuple[float, CropErrors], ...]
-
-    @property
-    def crop(self) -> CropGeometry:
-        """How the network's crops are cut."""
-        return CropGeometry(self.network.side, self.margin)
 
     def draw_errors(self, rng: np.random.Generator) -> CropErrors:
         """Return the errors that a crop is to have."""
@@ -61,14 +58,14 @@ RECIPES = {
     # What a detector, or somebody who draws boxes, is off by; some know nothing of the roll.
     "alignment": Recipe(
         AlignmentNetwork,
-        1.4,
-        ((0.7, CropErrors(roll=16, size=0.12, centre=0.06)), (0.3, CropErrors(40, 0.12, 0.06))),
+        BoxCrop(AlignmentNetwork.side, margin=1.4),
+        ((0.7, CropErrors(roll=16, size=0.12, centre=0.043)), (0.3, CropErrors(40, 0.12, 0.043))),
     ),
-    # What the alignment is off by; a third of the crops as if it had failed.
+    # Twice what the alignment is off by; a third of the crops as if it had failed.
     "landmarks": Recipe(
         LandmarkNetwork,
-        1.3,
-        ((0.67, CropErrors(roll=4, size=0.04, centre=0.015)), (0.33, CropErrors(12, 0.08, 0.04))),
+        AlignedCrop(LandmarkNetwork.side, reach=3.7, below=0.16),
+        ((0.67, CropErrors(roll=3, size=0.04, centre=0.015)), (0.33, CropErrors(10, 0.08, 0.035))),
     ),
 }
 NON_FACES = 0.125  # share of a batch
@@ -112,7 +109,7 @@ class TrainingCrops(Dataset):
             if rng.random() < 0.5:
                 crop = random_background(background, geometry.side, rng)
             else:
-                crop = random_far_crop(picture, points, geometry, background, rng)
+                crop = random_far_crop(picture, points, geometry.side, background, rng)
             crop = random_damage(crop, np.full((3, 2), 0.5), background, rng)
             return crop, np.zeros_like(points), np.float32(0), np.float32(0)
         errors = self.recipe.draw_errors(rng)
@@ -134,9 +131,8 @@ class Validation:
     points: np.ndarray  # (N, 90, 2) in units of the crop's side
 
     @classmethod
-    def of(cls, faces: Faces, crop: CropGeometry) -> "Validation":
-        chosen = np.flatnonzero(faces.validation & (faces.weight > 0))
-        pairs = [crop_face(faces.pictures[i], faces.dense[i], 0.0, crop) for i in chosen]
+    def of(cls, faces: Faces, crop: Crop) -> "Validation":
+        pairs = exact_crops(faces, np.flatnonzero(faces.validation & (faces.weight > 0)), crop)
         crops = torch.from_numpy(np.stack([pixels for pixels, _ in pairs]))
         return cls(crops, resample(np.stack([points for _, points in pairs]), DENSE))
 
@@ -192,11 +188,11 @@ network_option = click.option(
 @network_option
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="has faces/, scenes/")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/landmarks"))
-@click.option("--epochs", default=40, show_default=True)
+@click.option("--epochs", default=36, show_default=True)
 @click.option("--rate", default=3e-3, show_default=True, help="peak learning rate")
 @click.option("--workers", default=1, show_default=True, help="processes that make crops")
 @click.option("--seed", default=90, show_default=True, help="decides what is cropped, and how")
-@initial_option("landmarks.onnx")
+@initial_option("landmarks.onnx or alignment.onnx")
 @click.option("--resume", is_flag=True, help="continue from the checkpoint in --out")
 def main(
     name: str,
@@ -268,11 +264,22 @@ def main(
     torch.save(average.module.state_dict(), out / f"{name}.pt")
 
 
-def mean_face(faces: Faces, crop: CropGeometry) -> np.ndarray:
+def mean_face(faces: Faces, crop: Crop) -> np.ndarray:
     """Return the mean of the training faces (P, 2) in their exact upright crops."""
     chosen = np.flatnonzero((faces.weight > 0) & ~faces.validation)[::8]
-    shapes = [crop_face(faces.pictures[i], faces.dense[i], 0.0, crop)[1] for i in chosen]
+    shapes = [points for _, points in exact_crops(faces, chosen, crop)]
     return np.mean(shapes, axis=0).astype(np.float32)
+
+
+def exact_crops(
+    faces: Faces, chosen: np.ndarray, crop: Crop
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the crops of some faces, upright by their eyes, and the landmarks in them."""
+    roll = eye_line_roll(resample(faces.dense[chosen], DENSE))
+    return [
+        crop_face(faces.pictures[i], faces.dense[i], angle, crop)
+        for i, angle in zip(chosen, roll, strict=True)
+    ]
 
 
 if __name__ == "__main__":

@@ -153,13 +153,22 @@ def test_undoing_a_similarity_is_its_inverse(roll, mirrored):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.floats(-180, 180))
-def test_aligned_transforms_are_those_of_the_boxes_along_the_lines(roll):
-    points = np.random.default_rng(0).uniform(0, 100, (2, 20, 2))
-    angles = np.radians([roll, 10])
-    lines = np.stack([np.cos(angles), np.sin(angles)], axis=1) * [[3], [0.5]]
-    expected = crop_transforms(boxes_along_roll(points, [roll, 10]), [roll, 10], 128, 1.3)
-    np.testing.assert_allclose(aligned_transforms(points, lines, 128, 1.3), expected, atol=1e-9)
+@given(st.floats(-180, 180), st.floats(0.1, 50))
+def test_aligned_crops_show_points_upright_in_one_place_and_size(roll, scale):
+    points = np.random.default_rng(0).uniform(0, 100, (1, 20, 2))
+    turn = np.radians(roll)
+    moved = scale * points @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]] + 30
+    lines = moved[:, 1] - moved[:, 0]
+    transforms = aligned_transforms(moved, lines, side=128, reach=4, below=0.2)
+    crops = apply_transforms(transforms, moved)
+    np.testing.assert_allclose((crops[:, 1] - crops[:, 0])[:, 1], 0, atol=1e-6)
+    off = crops - crops.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.sqrt((off**2).sum(axis=2).mean()), 128 / 4)
+    np.testing.assert_allclose(crops.mean(axis=1), [[64, 64 - 0.2 * 128 / 4]], atol=1e-6)
+    before = apply_transforms(
+        aligned_transforms(points, points[:, 1] - points[:, 0], 128, 4, 0.2), points
+    )
+    np.testing.assert_allclose(crops, before, atol=1e-6)
 
 
 def test_centred_transforms_move_places_to_the_middle():

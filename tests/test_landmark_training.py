@@ -27,7 +27,7 @@ def augmentation():
 @pytest.fixture(scope="module")
 def cut(augmentation, portrait, face):
     """Make a crop of 64 pixels with errors, by a seed."""
-    geometry = augmentation.CropGeometry(side=64, margin=1.4)
+    crop = augmentation.BoxCrop(side=64, margin=1.4)
     background = np.full((64, 64, 3), 90, np.uint8)
 
     def make(errors, seed):
@@ -35,7 +35,7 @@ def cut(augmentation, portrait, face):
             portrait,
             face.points,
             face.roll,
-            geometry,
+            crop,
             errors,
             background,
             np.random.default_rng(seed),
@@ -46,8 +46,8 @@ def cut(augmentation, portrait, face):
 
 def test_without_errors_it_is_the_crop_that_the_engine_cuts(augmentation, cut, portrait, face):
     crop, points = cut(augmentation.CropErrors(roll=0, size=0, centre=0), 0)
-    geometry = augmentation.CropGeometry(side=64, margin=1.4)
-    expected, places = augmentation.crop_face(portrait, face.points, face.roll, geometry)
+    exact = augmentation.BoxCrop(side=64, margin=1.4)
+    expected, places = augmentation.crop_face(portrait, face.points, face.roll, exact)
     np.testing.assert_array_equal(crop, expected)
     np.testing.assert_allclose(points, places, atol=1e-6)
     np.testing.assert_allclose(line_roll(points[[LEFT]], points[[RIGHT]]), 0, atol=1e-3)
@@ -64,5 +64,5 @@ def test_its_errors_are_as_large_as_they_should_be(augmentation, cut):
     np.testing.assert_allclose(roll.std(), 12, rtol=0.1)
     np.testing.assert_allclose(np.log(np.hypot(*eyes.T)).std(), 0.1, rtol=0.2)
     boxes = enclosing_boxes(points)
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2 * 1.4  # in sides of the face's box
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     np.testing.assert_allclose(middle.std(axis=0), 0.05, rtol=0.25)

@@ -87,6 +87,12 @@ def test_a_box_outside_the_picture_is_no_crash(engine, portrait):
     assert np.isfinite(engine.landmarks(portrait[:1, :1], far)).all()
 
 
+def test_the_smallest_box_there_is_is_no_crash(engine, portrait):
+    corners = np.random.default_rng(0).uniform(0, 256, (40, 2)).astype(np.float32)
+    boxes = np.concatenate([corners, np.nextafter(corners, np.float32(1e9))], axis=1)
+    assert np.isfinite(engine.landmarks(portrait, boxes)).all()
+
+
 @pytest.mark.parametrize(
     ("boxes", "roll"),
     [
