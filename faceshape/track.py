@@ -37,8 +37,9 @@ _SEARCH_INTERVAL = 0.1
 _MEMORY = 1.0
 # How far from where a missing face should be it may be found again, in sides of its box.
 _REACH = 1.0
-# By which factor its size may have changed until then.
-_GROWTH = 2.0
+# By which factor its size may have changed until then: the shape of a face that is being covered or
+# leaves the picture shrinks to what is seen of it.
+_GROWTH = 2.5
 # Two shapes that overlap more are one face; a detection that overlaps a shape more is that face.
 _SAME_SHAPE_IOU = 0.5
 _SAME_DETECTION_IOU = 0.3
@@ -46,7 +47,7 @@ _SAME_DETECTION_IOU = 0.3
 _TAKEOVER = 1.25
 # How quickly the estimate of a face's velocity follows, seconds: slowly enough to outlast the last
 # frames before a face is hidden, in which its shape gives way to what covers it.
-_VELOCITY_MEMORY = 0.3
+_VELOCITY_MEMORY = 0.5
 # The least unit of a speed, in sides of the box: in profile the eyes' distance shrinks to nothing.
 _LEAST_UNIT = 0.25
 
@@ -202,7 +203,7 @@ class Tracker:
 
     def _begin(self, face: FaceShape) -> "_Track":
         smoother = None if self._smoothing is None else OneEuroFilter(self._smoothing)
-        return _Track(face, self._seconds, smoother)
+        return _Track(face, self._seconds, smoother, begun=self._seconds)
 
     def _recognise(self, newcomers: "list[_Track]") -> None:
         """Give each newcomer the id of the missing face that it is, if it is one."""
@@ -238,6 +239,7 @@ class _Track:
         face: as last found, not smoothed.
         seen: when, seconds.
         smoother: of its points, or None.
+        begun: when it was found, seconds.
         velocity: (2,) of its centre, pixels per second.
         id: 0 until it has one.
     """
@@ -245,6 +247,7 @@ class _Track:
     face: FaceShape
     seen: float
     smoother: OneEuroFilter | None
+    begun: float
     velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     id: int = 0
 
@@ -256,7 +259,8 @@ class _Track:
     def move(self, face: FaceShape, seconds: float) -> None:
         interval = seconds - self.seen
         velocity = (_centre(face) - _centre(self.face)) / interval
-        weight = -math.expm1(-interval / _VELOCITY_MEMORY)
+        # The mean of all that is known, until that is longer than the memory.
+        weight = max(-math.expm1(-interval / _VELOCITY_MEMORY), interval / (seconds - self.begun))
         self.velocity = self.velocity + weight * (velocity - self.velocity)
         self.face, self.seen = face, seconds
 
@@ -266,14 +270,15 @@ class _Track:
         return float(np.linalg.norm(_centre(face) - expected)) / _side(self.face)
 
     def distance(self, other: "_Track", seconds: float) -> float:
-        """Return how far another face is from where this one was or was going, in its sides.
+        """Return how far another face is from where this one was or was going.
 
-        It is infinite if the sizes do not fit.
+        That is in sides of the larger one, and infinite if the sizes do not fit.
         """
         ratio = _side(other.face) / _side(self.face)
         if not 1 / _GROWTH <= ratio <= _GROWTH:
             return math.inf
-        return min(self.surprise(other.face, seconds), self.surprise(other.face, self.seen))
+        nearest = min(self.surprise(other.face, seconds), self.surprise(other.face, self.seen))
+        return nearest / max(ratio, 1)
 
     def report(self, seconds: float) -> TrackedFace:
         face = self.face

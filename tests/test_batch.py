@@ -263,7 +263,7 @@ def test_killed_and_resumed_equals_unbroken(album, tmp_path):
 def test_interrupted_it_ends_at_once_with_whole_lines(album, tmp_path):
     output = tmp_path / "out.jsonl"
     listed = tmp_path / "list.txt"
-    count = list_detours(album, 50, listed)
+    count = list_detours(album, 200, listed)
     run = start("--list", listed, "--output", output, "--workers", 2)
     wait_until(lambda: lines_of(output) >= 2)
     started = time.monotonic()
