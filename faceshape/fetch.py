@@ -246,6 +246,7 @@ class _DeadlineReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    # The base takes any buffer, for which there is no type before Python 3.12.
     def readinto(self, buffer: "memoryview[int] | bytearray") -> int:  # type: ignore[override]
         self._sock.settimeout(_remaining(self._deadline))
         return self._sock.recv_into(buffer)

@@ -14,11 +14,9 @@ from torch import Tensor, nn
 
 from eye_data import EXTENT, POINTS
 from eye_network import PATCH_SIDE, EyeNetwork
-from faceshape.landmarker import Landmarker
-from faceshape.models import OnnxModel, model_entry
 from landmark_data import DENSE, load_faces
 from shipped_models import MODELS, record, write_onnx
-from train_eyes import Validation
+from train_eyes import Validation, whole_face_landmarker
 
 
 class Shipped(nn.Module):
@@ -44,8 +42,7 @@ def main(weights: Path, data: Path) -> None:
     example = torch.zeros(1, 2, PATCH_SIDE, PATCH_SIDE, 3, dtype=torch.uint8)
     write_onnx(network, example, ["patches", "landmarks"], path)
     shipped, cpu = Shipped(path), torch.device("cpu")
-    landmarker = Landmarker(*(OnnxModel(model_entry(each)) for each in ("alignment", "landmarks")))
-    validation = Validation.of(load_faces(data / "faces"), landmarker)
+    validation = Validation.of(load_faces(data / "faces"), whole_face_landmarker())
     with torch.inference_mode():
         eyes = validation.patches[:64]
         difference = float((network(eyes) - shipped(eyes)).abs().max() * PATCH_SIDE)

@@ -85,6 +85,11 @@ class Validation:
         return {name: 100 * float(distance[:, GROUPS[name]].mean()) for name in MEASURED}
 
 
+def whole_face_landmarker() -> Landmarker:
+    """Return the shipped landmarker without its close look at the eyes."""
+    return Landmarker(*(OnnxModel(model_entry(name), 1) for name in ("alignment", "landmarks")))
+
+
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="has faces/, scenes/")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/eyes"))
@@ -99,8 +104,7 @@ def main(data: Path, out: Path, epochs: int, rate: float, workers: int, resume: 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     faces = load_faces(data / "faces")
     training = TrainingEyes(faces, load_backgrounds(data / "scenes"), epochs, BATCH)
-    models = [OnnxModel(model_entry(name), 1) for name in ("alignment", "landmarks")]
-    validation = Validation.of(faces, Landmarker(*models))
+    validation = Validation.of(faces, whole_face_landmarker())
     click.echo(f"{training.per_epoch} faces an epoch, {len(validation.patches)} for validation")
 
     network = EyeNetwork(torch.from_numpy(mean_eye(faces)))

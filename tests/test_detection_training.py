@@ -1,27 +1,19 @@
 """The detector's training pictures and targets, made from one real face; needs no PyTorch."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from skimage import data
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
 SIDE = 256
 
 
 @pytest.fixture(scope="module")
-def scripts():
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        import detection_data
-        import detection_mosaic
-        import detection_targets
+def scripts(scripts_on_path):
+    import detection_data
+    import detection_mosaic
+    import detection_targets
 
-        yield detection_data, detection_mosaic, detection_targets
-    finally:
-        sys.path.remove(str(SCRIPTS))
+    return detection_data, detection_mosaic, detection_targets
 
 
 @pytest.fixture(scope="module")

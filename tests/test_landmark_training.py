@@ -1,27 +1,19 @@
 """The landmark regressors' training crops, made from one real face; needs no PyTorch."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from faceshape.contract import GROUPS
 from faceshape.geometry import enclosing_boxes, line_roll
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
 LEFT, RIGHT = GROUPS["LeftEye"].start, GROUPS["RightEye"].start
 
 
 @pytest.fixture(scope="module")
-def augmentation():
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        import augmentation
+def augmentation(scripts_on_path):
+    import augmentation
 
-        yield augmentation
-    finally:
-        sys.path.remove(str(SCRIPTS))
+    return augmentation
 
 
 @pytest.fixture(scope="module")

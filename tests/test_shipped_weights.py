@@ -1,8 +1,5 @@
 """A shipped file becomes a network again that can be trained on; needs the extra ``train``."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,28 +8,22 @@ from faceshape.models import OnnxModel, model_entry
 torch = pytest.importorskip("torch", reason="PyTorch is an extra")
 pytest.importorskip("onnx", reason="onnx is an extra")
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
-
 
 @pytest.fixture(scope="module")
-def loaded(portrait):
+def loaded(scripts_on_path, portrait):
     """The shipped detector as a network, pictures, and the scores of the file for them."""
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        from detection_network import DetectionNetwork
-        from train_detector import load_initial
+    from detection_network import DetectionNetwork
+    from train_detector import load_initial
 
-        pictures = np.ascontiguousarray(
-            np.stack([portrait[:224, :224], portrait[:224, 224:0:-1][:, :224]])
-        )
-        torch.manual_seed(0)
-        network = DetectionNetwork()
-        entry = model_entry("detector")
-        load_initial(network, entry.path, torch.from_numpy(pictures))
-        scores = [OnnxModel(entry).run(picture[None])[0][0] for picture in pictures]
-        yield network, torch.from_numpy(pictures).permute(0, 3, 1, 2).float(), np.stack(scores)
-    finally:
-        sys.path.remove(str(SCRIPTS))
+    pictures = np.ascontiguousarray(
+        np.stack([portrait[:224, :224], portrait[:224, 224:0:-1][:, :224]])
+    )
+    torch.manual_seed(0)
+    network = DetectionNetwork()
+    entry = model_entry("detector")
+    load_initial(network, entry.path, torch.from_numpy(pictures))
+    scores = [OnnxModel(entry).run(picture[None])[0][0] for picture in pictures]
+    return network, torch.from_numpy(pictures).permute(0, 3, 1, 2).float(), np.stack(scores)
 
 
 def scores_of(network, pictures):
@@ -72,13 +63,10 @@ def test_a_layer_that_the_file_does_not_have_is_an_error(loaded, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["alignment", "landmarks"])
-def test_the_landmark_networks_compute_what_their_files_do(portrait, name):
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        from shipped_weights import load_weights
-        from train_landmarks import RECIPES, prepared
-    finally:
-        sys.path.remove(str(SCRIPTS))
+def test_the_landmark_networks_compute_what_their_files_do(scripts_on_path, portrait, name):
+    from shipped_weights import load_weights
+    from train_landmarks import RECIPES, prepared
+
     entry = model_entry(name)
     side = entry.facts["input"]["side"]
     crops = np.stack([portrait[y : y + side, 60 : 60 + side] for y in (20, 60)])

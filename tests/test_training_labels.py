@@ -1,26 +1,17 @@
 """The label builder, on teachers made from one real face; needs no training extra."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from faceshape.contract import GROUPS, interocular_distance, resample
 from faceshape.topology import load_topology
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
-
 
 @pytest.fixture(scope="module")
-def labels():
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        import landmark_data
+def labels(scripts_on_path):
+    import landmark_data
 
-        yield landmark_data
-    finally:
-        sys.path.remove(str(SCRIPTS))
+    return landmark_data
 
 
 @pytest.fixture(scope="module")

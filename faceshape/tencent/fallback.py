@@ -154,7 +154,7 @@ class FallbackIaiClient:
             except TooManyCallsError as error:
                 self._breaker.release(permission)
                 return error
-            except Exception as error:
+            except Exception as error:  # the SDK lets anything through; `judge` sorts it
                 failure = error
                 verdict = judge(error)
                 self._report(permission, verdict, error)
@@ -215,7 +215,7 @@ class FallbackIaiClient:
             response = self._local_calls.run(
                 lambda: self._local.AnalyzeFace(mine), max(0.0, deadline - time.monotonic())
             )
-        except Exception as error:
+        except Exception as error:  # an engine of somebody else's may raise anything
             self._count("local.errors")
             if judge(failure) is Verdict.PICTURE:
                 _set_source(failure, "cloud")
@@ -260,7 +260,7 @@ def _name(error: Exception) -> str:
 
 
 def _set_source(error: Exception, source: Source) -> None:
-    error.source = source  # type: ignore[attr-defined]
+    error.source = source  # type: ignore[attr-defined]  # errors of the SDK have no such field
 
 
 def _with_source(response: Any, source: Source) -> Any:

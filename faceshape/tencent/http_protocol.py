@@ -16,6 +16,7 @@ class NoDelayProtocol(H11Protocol):
     are not; then the body waits 40 ms for the client's delayed acknowledgement of the head.
     """
 
+    # As uvicorn's own: a stream's transport, where asyncio's base names any.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Prepare a new connection."""
         connection = transport.get_extra_info("socket")

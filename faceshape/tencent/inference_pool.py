@@ -62,7 +62,7 @@ class Place:
                 thread, it never runs.
         """
         work = self._executor.submit(function)
-        self._work = work  # type: ignore[assignment]
+        self._work = work  # type: ignore[assignment]  # a Future of any result; only its end matters
         try:
             return await asyncio.wait_for(asyncio.wrap_future(work), seconds)
         except asyncio.TimeoutError:
