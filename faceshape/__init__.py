@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faceshape import batch, draw, tencent
-    from faceshape.contract import resample
+    from faceshape.core.contract import resample
     from faceshape.engine import FaceShapeEngine
     from faceshape.errors import FaceShapeError
     from faceshape.mode import Mode
-    from faceshape.track import Tracker
     from faceshape.types import Detections, FaceShape
+    from faceshape.video.tracker import Tracker
 
 __all__ = [
     "Detections",
@@ -22,11 +22,14 @@ __all__ = [
     "FaceShapeError",
     "Mode",
     "Tracker",
+    "__version__",
     "batch",
     "draw",
     "resample",
     "tencent",
 ]
+
+__version__ = "0.1.0"
 
 _MODULES = ("batch", "draw", "tencent")
 
@@ -36,8 +39,8 @@ _HOMES = {
     "FaceShapeEngine": "faceshape.engine",
     "FaceShapeError": "faceshape.errors",
     "Mode": "faceshape.mode",
-    "Tracker": "faceshape.track",
-    "resample": "faceshape.contract",
+    "Tracker": "faceshape.video.tracker",
+    "resample": "faceshape.core.contract",
 }
 
 

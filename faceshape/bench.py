@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshape.contract import POINT_COUNT, resample
+from faceshape.core.contract import POINT_COUNT, resample
+from faceshape.core.topology import load_topology
 from faceshape.engine import FaceShapeEngine
 from faceshape.errors import ParameterError
-from faceshape.image import load_image
-from faceshape.topology import load_topology
 from faceshape.types import Mode
+from faceshape.vision.image import load_image
 
 __all__ = ["BatchTimes", "by_turns", "resampler_times", "spread", "stage_times"]
 

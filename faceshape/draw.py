@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshape.image import RGBImage
 from faceshape.types import FaceShape
+from faceshape.vision.image import RGBImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,7 +6,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from faceshape.detector import (
+from faceshape.errors import ParameterError, ShapeError
+from faceshape.types import Detections, FaceShape, Mode
+from faceshape.vision.detector import (
     Detector,
     DlibDetector,
     FirstLook,
@@ -14,17 +16,12 @@ from faceshape.detector import (
     RotationSearch,
     UprightFaces,
 )
-from faceshape.errors import ParameterError, ShapeError
-from faceshape.geometry import box_area, enclosing_boxes, non_maximum_suppression
-from faceshape.image import ImageSource, RGBImage, load_image
-from faceshape.landmarker import Landmarker
-from faceshape.models import OnnxModel, model_entry
-from faceshape.types import Detections, FaceShape, Mode
+from faceshape.vision.geometry import box_area, enclosing_boxes, non_maximum_suppression
+from faceshape.vision.image import ImageSource, RGBImage, load_image
+from faceshape.vision.landmarker import Landmarker
+from faceshape.vision.networks import OnnxModel, model_entry
 
-__all__ = ["LEAST_PRESENCE", "MAX_FACES", "FaceShapeEngine"]
-
-MAX_FACES = 10
-"""How many faces are answered at most (API document, section 2, Mode)."""
+__all__ = ["LEAST_PRESENCE", "FaceShapeEngine"]
 
 LEAST_PRESENCE = 0.9
 """Presence below which a detection is taken for a false alarm.
@@ -49,6 +46,7 @@ class FaceShapeEngine:
         threads: int | None = None,
         smallest_face: float = 20.0,
         score_threshold: float | None = None,
+        max_faces: int | None = 10,
     ) -> None:
         """Load the models once and verify them.
 
@@ -58,9 +56,11 @@ class FaceShapeEngine:
             smallest_face: longer side in pixels of the smallest face that is looked for, brow to
                 chin; with our own detector small faces cost time. dlib ends at 40 by itself.
             score_threshold: the least score in the detector's own unit; None is its default.
+            max_faces: how many faces `analyze` answers at most; None answers all.
 
         Raises:
-            ParameterError: no such detector, threads below 1, or a number that is not positive.
+            ParameterError: no such detector, threads or max_faces below 1, or a number that is not
+                positive.
             ModelError: a model is missing or is not the one that the manifest names.
         """
         if detector not in ("auto", "onnx", "dlib"):
@@ -71,6 +71,9 @@ class FaceShapeEngine:
             raise ParameterError(f"smallest_face must be a number of pixels, not {smallest_face}")
         if score_threshold is not None and not np.isfinite(score_threshold):
             raise ParameterError(f"score_threshold must be a number, not {score_threshold}")
+        if max_faces is not None and max_faces < 1:
+            raise ParameterError(f"max_faces must be at least 1 or None, not {max_faces}")
+        self.max_faces = max_faces
         if detector == "dlib":
             self._passes = _dlib_passes(smallest_face, score_threshold)
         else:
@@ -85,20 +88,20 @@ class FaceShapeEngine:
 
         Args:
             image: path, bytes of a JPEG, PNG or BMP file, or RGB uint8 (H, W, 3).
-            mode: all faces, ten at most, or the largest one.
+            mode: all faces, `max_faces` at most, or the largest one.
             rotate: answer faces of any roll, not only those within 45 degrees of upright.
 
         Returns:
             An empty list when there is no face.
 
         Raises:
-            ImageError: the picture cannot be read; see `faceshape.image.load_image`.
+            ImageError: the picture cannot be read; see `faceshape.vision.image.load_image`.
             ParameterError: mode is neither 0 nor 1, or the array is not a picture.
         """
         if mode not in tuple(Mode):
             raise ParameterError(f"mode is 0 (all faces) or 1 (the largest), not {mode!r}")
         pixels = load_image(image)
-        wanted = 1 if mode == Mode.LARGEST else MAX_FACES
+        wanted = 1 if mode == Mode.LARGEST else self.max_faces
         faces: list[FaceShape] = []
         for detector in self._passes[bool(rotate), Mode(mode)]:
             faces = self._confirmed(pixels, _largest_first(detector.detect(pixels)), wanted)
@@ -155,8 +158,11 @@ class FaceShapeEngine:
         _checked_boxes(found.boxes, found.roll)
         return self._shapes(pixels, found)
 
-    def _confirmed(self, pixels: RGBImage, found: Detections, wanted: int) -> list[FaceShape]:
-        """Return the shapes of the first `wanted` detections that are faces."""
+    def _confirmed(
+        self, pixels: RGBImage, found: Detections, wanted: int | None
+    ) -> list[FaceShape]:
+        """Return the shapes of the first `wanted` detections that are faces; None: of all."""
+        wanted = wanted or max(1, len(found))
         faces: list[FaceShape] = []
         # The largest detection may be a false alarm; those behind it are only looked at then.
         for start in range(0, len(found), wanted):

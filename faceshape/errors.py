@@ -1,8 +1,9 @@
-"""Every error that faceshape raises on purpose: one tree, each class with the cloud's code."""
+"""Every error that faceshape raises on purpose: one tree, each class with the cloud's code.
+
+What the cloud says of a code, in its two languages, is in `faceshape.tencent.error_codes`.
+"""
 
 from typing import ClassVar
-
-from faceshape.error_codes import DOCUMENT_CODES
 
 __all__ = [
     "DownloadError",
@@ -21,7 +22,6 @@ __all__ = [
     "ShapeError",
     "TopologyError",
     "UrlError",
-    "UrlsDisabledError",
 ]
 
 
@@ -40,17 +40,7 @@ class FaceShapeError(Exception):
         self.detail = detail
 
     def __str__(self) -> str:
-        return self.detail or self.english
-
-    @property
-    def chinese(self) -> str:
-        """The document's message."""
-        return DOCUMENT_CODES[self.code].chinese
-
-    @property
-    def english(self) -> str:
-        """The document's message, translated."""
-        return DOCUMENT_CODES[self.code].english
+        return self.detail or self.code
 
 
 class ParameterError(FaceShapeError, ValueError):
@@ -127,20 +117,6 @@ class DownloadError(ImageError):
     """A picture could not be downloaded."""
 
     code = "FailedOperation.ImageDownloadError"
-
-
-class UrlsDisabledError(DownloadError):
-    """Pictures are not downloaded here: the caller did not allow it."""
-
-    @property
-    def chinese(self) -> str:
-        """The document's message and the reason."""
-        return super().chinese + "本服务未开启Url下载,请使用Image。"
-
-    @property
-    def english(self) -> str:
-        """The document's message and the reason, translated."""
-        return super().english + " Downloads are switched off here: send Image instead of Url."
 
 
 class NoFaceError(FaceShapeError):

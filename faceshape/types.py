@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from faceshape.contract import GROUPS, POINT_COUNT
+from faceshape.core.contract import GROUPS, POINT_COUNT
 from faceshape.errors import ParameterError, ShapeError
 from faceshape.mode import Mode
 
@@ -59,7 +59,7 @@ class FaceShape:
     """One face with its landmarks.
 
     Attributes:
-        points: (90, 2) float32, in the order of the contract (`faceshape.contract.GROUPS`).
+        points: (90, 2) float32, in the order of the contract (`faceshape.core.contract.GROUPS`).
         dense: (P, 2) float32, the regressor's own points.
         box: (4,) float32 x0 y0 x1 y1, the detector's.
         score: the detector's, in its own unit.

@@ -1,9 +1,5 @@
 """The real face of the suite: the public-domain astronaut photo that scikit-image carries."""
 
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -32,12 +28,3 @@ def engine() -> FaceShapeEngine:
 def face(engine: FaceShapeEngine, portrait: NDArray[np.uint8]) -> FaceShape:
     [found] = engine.analyze(portrait, Mode.LARGEST)
     return found
-
-
-@pytest.fixture(scope="module")
-def scripts_on_path() -> Iterator[None]:
-    """Lets the modules of ``scripts/`` be imported, which are no package."""
-    scripts = str(Path(__file__).parents[1] / "scripts")
-    sys.path.insert(0, scripts)
-    yield
-    sys.path.remove(scripts)

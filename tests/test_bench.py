@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from faceshape.bench import BatchTimes, by_turns, resampler_times, stage_times
-from faceshape.cli import main
+from faceshape.cli.main import main
 from faceshape.errors import ParameterError
 
 

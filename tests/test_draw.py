@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from faceshape.contract import GROUPS
+from faceshape.core.contract import GROUPS
 from faceshape.draw import GROUP_COLOURS, overlay, write_names
 
 # What colour-blind people see of linear RGB: Machado, Oliveira & Fernandes 2009, severity 1.

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from faceshape import FaceShapeEngine, Mode
-from faceshape.contract import interocular_distance
+from faceshape.core.contract import interocular_distance
 from faceshape.errors import ImageDecodeError, ParameterError
-from faceshape.geometry import box_area, box_iou, enclosing_boxes
+from faceshape.vision.geometry import box_area, box_iou, enclosing_boxes
 
 
 def collage(portrait: np.ndarray, sides: list[int]) -> np.ndarray:

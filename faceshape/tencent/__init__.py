@@ -8,17 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from faceshape.fetch import FetchPolicy
     from faceshape.tencent.api import analyze_face
     from faceshape.tencent.client import IaiClient
-    from faceshape.tencent.fallback import FallbackIaiClient, FallbackPolicy
+    from faceshape.tencent.fallback.client import FallbackIaiClient, FallbackPolicy
+    from faceshape.tencent.fetch import FetchPolicy
 
 __all__ = ["FallbackIaiClient", "FallbackPolicy", "FetchPolicy", "IaiClient", "analyze_face"]
 
 _HOMES = {
-    "FallbackIaiClient": "faceshape.tencent.fallback",
-    "FallbackPolicy": "faceshape.tencent.fallback",
-    "FetchPolicy": "faceshape.fetch",
+    "FallbackIaiClient": "faceshape.tencent.fallback.client",
+    "FallbackPolicy": "faceshape.tencent.fallback.client",
+    "FetchPolicy": "faceshape.tencent.fetch",
     "IaiClient": "faceshape.tencent.client",
     "analyze_face": "faceshape.tencent.api",
 }

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from faceshape.contract import GROUPS
+from faceshape.core.contract import GROUPS
 from faceshape.errors import FaceShapeError, ModelError, NoFaceError
-from faceshape.image import DOCUMENT_LIMITS, RGBImage, decode_base64, load_image
+from faceshape.tencent.error_codes import DOCUMENT_CODES, Message
+from faceshape.tencent.limits import DOCUMENT_LIMITS, MOST_FACES
 from faceshape.tencent.parameters import (
-    AnalyzeFaceParameters,
     parse_language,
     parse_parameters,
 )
+from faceshape.tencent.picture import picture_bytes
+from faceshape.tencent.protocol_errors import ProtocolError
 from faceshape.types import FaceShape, Mode
+from faceshape.vision.image import RGBImage, load_image
 
 if TYPE_CHECKING:
-    from faceshape.fetch import FetchPolicy
+    from faceshape.tencent.fetch import FetchPolicy
 
 __all__ = [
     "Engine",
@@ -90,7 +93,7 @@ def face_response(
         ModelError: a landmark is not finite.
     """
     if not faces:
-        raise NoFaceError
+        raise NoFaceError("there is no face in the picture")
     height, width = size
     return {
         "Response": {
@@ -105,11 +108,14 @@ def face_response(
 
 def error_response(error: FaceShapeError, language: str) -> Response:
     """Return what the cloud answers when something was wrong; Chinese unless "en-US"."""
-    message = error.english if language == "en-US" else error.chinese
+    words = _message(error)
     return {
         "Response": {
             "RequestId": _request_id(),
-            "Error": {"Code": error.code, "Message": message},
+            "Error": {
+                "Code": error.code,
+                "Message": words.english if language == "en-US" else words.chinese,
+            },
         }
     }
 
@@ -133,17 +139,15 @@ def _analyze(
     params: Mapping[str, object], engine: Engine | None, urls: "FetchPolicy | None"
 ) -> Response:
     request = parse_parameters(params)
-    pixels = load_image(_picture(request, urls), DOCUMENT_LIMITS)
+    pixels = load_image(picture_bytes(request, urls), DOCUMENT_LIMITS)
     faces = (engine or default_engine()).analyze(pixels, mode=request.mode, rotate=request.rotate)
-    return face_response(faces, pixels.shape[:2], request.model_version)
+    return face_response(faces[:MOST_FACES], pixels.shape[:2], request.model_version)
 
 
-def _picture(request: AnalyzeFaceParameters, urls: "FetchPolicy | None") -> bytes:
-    if request.source == "Url":
-        from faceshape.fetch import FetchPolicy, fetch  # loads http and ssl: when needed
-
-        return fetch(request.picture, urls or FetchPolicy())
-    return decode_base64(request.picture, DOCUMENT_LIMITS)
+def _message(error: FaceShapeError) -> Message:
+    if isinstance(error, ProtocolError):
+        return Message(*(text.format(detail=error.detail) for text in error.message))
+    return DOCUMENT_CODES[error.code]
 
 
 def _face(face: FaceShape) -> dict[str, list[dict[str, int]]]:

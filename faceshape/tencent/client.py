@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from faceshape.fetch import FetchPolicy
 from faceshape.tencent.api import Engine, analyze_face
+from faceshape.tencent.fetch import FetchPolicy
 from faceshape.tencent.models import AnalyzeFaceResponse, TencentCloudSDKException
 
 __all__ = ["IaiClient"]

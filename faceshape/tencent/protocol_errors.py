@@ -7,8 +7,8 @@ the header or the value in question.
 
 from typing import ClassVar
 
-from faceshape.error_codes import DOCUMENT_CODES, Message
-from faceshape.errors import FaceShapeError
+from faceshape.errors import DownloadError, FaceShapeError
+from faceshape.tencent.error_codes import DOCUMENT_CODES, Message
 
 __all__ = [
     "BusyError",
@@ -26,6 +26,7 @@ __all__ = [
     "SignatureFailureError",
     "UnknownParameterError",
     "UnsupportedProtocolError",
+    "UrlsDisabledError",
 ]
 
 # A caller's own words are repeated to him no longer than this.
@@ -36,23 +37,13 @@ class ProtocolError(FaceShapeError):
     """The base of the errors with common codes.
 
     Attributes:
-        message: both languages' templates.
+        message: templates in both languages.
     """
 
     message: ClassVar[Message]
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail[:_LONGEST_DETAIL])
-
-    @property
-    def chinese(self) -> str:
-        """The message in Chinese."""
-        return self.message.chinese.format(detail=self.detail)
-
-    @property
-    def english(self) -> str:
-        """The message in English."""
-        return self.message.english.format(detail=self.detail)
 
 
 class UnsupportedProtocolError(ProtocolError):
@@ -171,3 +162,13 @@ class DeadlineError(ProtocolError):
 
     code = "FailedOperation.RequestTimeout"
     message = DOCUMENT_CODES["FailedOperation.RequestTimeout"]
+
+
+class UrlsDisabledError(ProtocolError, DownloadError):
+    """Pictures are not downloaded here: the caller did not allow it."""
+
+    message = Message(
+        DOCUMENT_CODES[DownloadError.code].chinese + "本服务未开启Url下载,请使用Image。",
+        DOCUMENT_CODES[DownloadError.code].english
+        + " Downloads are switched off here: send Image instead of Url.",
+    )

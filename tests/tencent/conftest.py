@@ -19,8 +19,8 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.iai.v20200303.iai_client import IaiClient as CloudClient
 from tencentcloud.iai.v20200303.models import AnalyzeFaceRequest
 
-from faceshape.tencent.http_protocol import NoDelayProtocol
-from faceshape.tencent.server import LARGEST_HEAD, ServerSettings, create_app
+from faceshape.tencent.server.app import LARGEST_HEAD, ServerSettings, create_app
+from faceshape.tencent.server.http_protocol import NoDelayProtocol
 from faceshape.types import FaceShape, Mode
 
 SECRET_ID = "AKIDEXAMPLEFAKEFAKEFAKEFAKEFAKE00"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import faceshape
-from faceshape.contract import GROUPS
+from faceshape.core.contract import GROUPS
 from faceshape.errors import NoFaceError
 from faceshape.tencent import api
 from faceshape.tencent.api import analyze_face, face_response

@@ -1,18 +1,22 @@
 """Every error that can happen on the device, provoked with the SDK's request through each way."""
 
 import base64
+import re
 import time
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.iai.v20200303 import errorcodes
 
-from faceshape.error_codes import DOCUMENT_CODES
-from faceshape.fetch import FetchPolicy
 from faceshape.tencent import IaiClient
 from faceshape.tencent import protocol_errors as protocol
+from faceshape.tencent.error_codes import DOCUMENT_CODES
+from faceshape.tencent.fetch import FetchPolicy
+
+DOCUMENT = Path(__file__).parents[3] / "shared/seed/analyzeface-api.txt"
 
 IN_PROCESS = "in process"
 TC3_POST = "TC3 POST"
@@ -103,7 +107,7 @@ CASES = {
 @pytest.fixture(scope="module")
 def server(serving, credential, request):
     """The port of one server for all cases; its engine is the module's."""
-    from faceshape.tencent.server import ServerSettings
+    from faceshape.tencent.server.app import ServerSettings
 
     conftest_stub = request.getfixturevalue("shared_stub")
     settings = ServerSettings(
@@ -211,3 +215,11 @@ def test_a_long_name_is_not_repeated_whole(client, sdk_request):
         client(TC3_POST, "en-US").AnalyzeFace(sdk_request(**{"X" * 5000: 1}))
     assert caught.value.code == "UnknownParameter"
     assert len(caught.value.message) < 150
+
+
+@pytest.mark.skipif(not DOCUMENT.exists(), reason="the API document is not in the repository")
+def test_all_codes_of_the_document_are_there_word_for_word():
+    section = DOCUMENT.read_text(encoding="utf-8").split("错误码 | 描述 |")[1]
+    rows = dict(re.findall(r"^(\w+(?:\.\w+)?) \| (.+?) \|$", section, re.MULTILINE))
+    assert rows == {code: message.chinese for code, message in DOCUMENT_CODES.items()}
+    assert len(rows) == 71

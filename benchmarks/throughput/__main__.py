@@ -1,0 +1,104 @@
+"""How fast it is: ``python -m benchmarks.throughput``; every ratio is measured in one run.
+
+Prints Markdown tables: the resampler, the regressor, the detectors, the stages and the whole, the
+same pictures through others, and what a fresh process costs. --mediapipe-python is the interpreter
+of an environment with ``mediapipe==0.10.21``; without it FaceMesh is left out.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy loads: no threads but those asked for
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import click
+
+from benchmarks.cores import on_cores
+from benchmarks.result_table import Table
+from benchmarks.throughput.batch import workers_table
+from benchmarks.throughput.fresh_process import first_answer_table, installed_table, memory_table
+from benchmarks.throughput.tables import (
+    detector_table,
+    peers_table,
+    pipeline_table,
+    regressor_table,
+    resampler_table,
+    stages_table,
+)
+
+_FEW_ROUNDS = 5  # for what takes long
+_RUNS = 3  # of a whole folder
+
+
+def _sections(
+    faces: int, pictures: int, rounds: int, mediapipe_python: Path | None, folder: Path
+) -> dict[str, Callable[[], Table]]:
+    """Return what makes each table."""
+    few = min(rounds, _FEW_ROUNDS)
+    others = [] if mediapipe_python is None else [("mediapipe", mediapipe_python)]
+    return {
+        "resampler": _on_one_core(resampler_table, faces, few),
+        "regressor": _on_one_core(regressor_table, rounds),
+        "detector": _on_one_core(detector_table, rounds),
+        "stages": _on_one_core(stages_table, rounds),
+        "pipeline": partial(pipeline_table, rounds),
+        "peers": _on_one_core(peers_table, mediapipe_python, rounds),
+        "workers": partial(workers_table, folder, pictures, min(rounds, _RUNS)),
+        "start": partial(first_answer_table, folder, rounds),
+        "memory": partial(memory_table, folder),
+        "installed": partial(installed_table, others),
+    }
+
+
+def _on_one_core(table: Callable[..., Table], *arguments: object) -> Callable[[], Table]:
+    def measure() -> Table:
+        with on_cores(1):
+            return table(*arguments)
+
+    return measure
+
+
+_NAMES = tuple(_sections(1, 1, 1, None, Path()))
+
+
+@click.command()
+@click.option("--faces", default=100_000, show_default=True, help="in the largest batch")
+@click.option("--pictures", default=500, show_default=True, help="in the folder")
+@click.option("--rounds", type=click.IntRange(min=1), default=30, show_default=True)
+@click.option(
+    "--section", "names", type=click.Choice(_NAMES), multiple=True, help="only this one; repeatable"
+)
+@click.option(
+    "--mediapipe-python",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="interpreter with mediapipe 0.10.21",
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="the tables, as JSON")
+def main(
+    faces: int,
+    pictures: int,
+    rounds: int,
+    names: Sequence[str],
+    mediapipe_python: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Print all tables as markdown: medians (10th–90th percentile)."""
+    if mediapipe_python is None:
+        click.echo("FaceMesh is left out: no --mediapipe-python.\n")
+    tables = []
+    with tempfile.TemporaryDirectory() as folder:
+        sections = _sections(faces, pictures, rounds, mediapipe_python, Path(folder))
+        for name in names or _NAMES:
+            table = sections[name]()
+            click.echo(table.markdown())
+            tables.append(table.as_json())
+    if json_file is not None:
+        json_file.write_text(json.dumps(tables, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What a worker process of a batch does; the process that started it loads none of this."""
+
+import logging
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, Literal, TypeAlias
+
+import cv2
+
+from faceshape.engine import FaceShapeEngine
+from faceshape.errors import FaceShapeError, ImageDecodeError
+from faceshape.mode import Mode
+from faceshape.tencent.api import Response, error_response, face_response
+from faceshape.tencent.limits import DOCUMENT_LIMITS
+from faceshape.tencent.parameters import Language
+from faceshape.vision.image import RGBImage, load_image
+
+__all__ = ["Answer", "serve"]
+
+Answer: TypeAlias = tuple[Response, str]
+"""A response and the detail of its error, without the path: a worker that waits to hand over a
+large message while it is being handed one would wait for ever."""
+
+_logger = logging.getLogger(__name__)
+
+
+def serve(
+    connection: "Connection[Any, Any]",
+    mode: Mode,
+    rotate: bool,
+    detector: Literal["auto", "onnx", "dlib"],
+    language: Language,
+) -> None:
+    """Answer paths until the other side closes, even if by its death.
+
+    The first message says that the worker has started (None) or why it could not (the error).
+
+    Args:
+        connection: paths come in, `Answer`s go out.
+        mode: as for `faceshape.FaceShapeEngine.analyze`.
+        rotate: the same.
+        detector: as for `faceshape.FaceShapeEngine`.
+        language: of the error messages.
+    """
+    cv2.setNumThreads(1)
+    try:
+        engine = FaceShapeEngine(detector, threads=1)
+    except FaceShapeError as error:
+        connection.send(error)
+        return
+    with suppress(EOFError, OSError):
+        connection.send(None)
+        while True:
+            connection.send(_answer(engine, connection.recv(), mode, rotate, language))
+
+
+def _answer(
+    engine: FaceShapeEngine, path: str, mode: Mode, rotate: bool, language: Language
+) -> Answer:
+    try:
+        pixels = _load(path)
+        faces = engine.analyze(pixels, mode, rotate)
+        return face_response(faces, pixels.shape[:2]), ""
+    except FaceShapeError as error:
+        return _refusal(error, language)
+    except Exception as error:  # whatever it is, the other pictures are to be answered
+        _logger.exception("%s: the engine failed", path)
+        return _refusal(FaceShapeError(repr(error)), language)
+
+
+def _load(path: str) -> RGBImage:
+    try:
+        return load_image(path, DOCUMENT_LIMITS)
+    except OSError as error:
+        raise ImageDecodeError(f"cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ImageDecodeError(f"not a path: {error}") from error
+
+
+def _refusal(error: FaceShapeError, language: Language) -> Answer:
+    return error_response(error, language), str(error)

@@ -1,0 +1,1 @@
+"""The vectorised core: topologies, splines, and the 90 points of the contract. Pure arrays."""

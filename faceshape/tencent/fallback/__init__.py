@@ -1,0 +1,1 @@
+"""The cloud first, the device when it is unavailable: client, breaker, verdicts."""

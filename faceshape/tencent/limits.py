@@ -1,0 +1,17 @@
+"""What the cloud limits (API document, section 2); the engine itself takes more."""
+
+from faceshape.vision.image import ImageLimits
+
+__all__ = ["DOCUMENT_LIMITS", "MOST_FACES"]
+
+DOCUMENT_LIMITS = ImageLimits(
+    base64_characters=5 * 1024 * 1024,
+    long_side_jpeg=4000,
+    long_side_other=2000,
+    short_side=64,
+    pixels=4000 * 4000,
+)
+"""Of a picture."""
+
+MOST_FACES = 10
+"""How many faces are answered at most."""

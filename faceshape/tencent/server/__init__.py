@@ -1,0 +1,1 @@
+"""The HTTP server: signatures, request forms, the pool of threads, metrics."""

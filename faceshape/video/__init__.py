@@ -1,0 +1,1 @@
+"""Faces from frame to frame: the tracker, its smoothing filter, and video files."""

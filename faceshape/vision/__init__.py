@@ -1,0 +1,1 @@
+"""From a file or an array to landmarks: intake, detector, crops, networks, landmarker."""

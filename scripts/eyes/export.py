@@ -1,0 +1,72 @@
+"""Export trained weights: ``python -m scripts.eyes.export --weights runs/…/eyes.pt``.
+
+Writes ``models/eyes.onnx``, checks it against PyTorch on real eyes, measures the file itself on
+the validation faces and records all of it in ``models/manifest.json``.
+"""
+
+import json
+from pathlib import Path
+
+import click
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from scripts.eyes.data import EXTENT, POINTS
+from scripts.eyes.network import PATCH_SIDE, EyeNetwork
+from scripts.eyes.train import Validation, whole_face_landmarker
+from scripts.landmarks.data import DENSE, load_faces
+from scripts.training.shipped_models import MODELS, record, write_onnx
+
+
+class Shipped(nn.Module):
+    """The ONNX file, called as the network is."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def forward(self, patches: Tensor) -> Tensor:
+        return torch.from_numpy(self.session.run(None, {"patches": patches.numpy()})[0])
+
+
+@click.command()
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
+def main(weights: Path, data: Path) -> None:
+    """Write the ONNX file and its manifest entry."""
+    network = EyeNetwork(torch.zeros(POINTS.shape[1], 2))
+    network.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
+    network.eval()
+    path = MODELS / "eyes.onnx"
+    example = torch.zeros(1, 2, PATCH_SIDE, PATCH_SIDE, 3, dtype=torch.uint8)
+    write_onnx(network, example, ["patches", "landmarks"], path)
+    shipped, cpu = Shipped(path), torch.device("cpu")
+    validation = Validation.of(load_faces(data / "faces"), whole_face_landmarker())
+    with torch.inference_mode():
+        eyes = validation.patches[:64]
+        difference = float((network(eyes) - shipped(eyes)).abs().max() * PATCH_SIDE)
+    if difference > 0.1:  # rounding the weights costs a fifth of that
+        raise click.ClickException(f"ONNX differs from PyTorch by {difference:.3f} px")
+    before, errors = validation.errors(network, cpu), validation.errors(shipped, cpu)
+    facts = {
+        "topology": DENSE.name,
+        "input": {
+            "name": "patches",
+            "type": "uint8 (N, 2, side, side, 3), RGB: left eye, right eye mirrored",
+            "side": PATCH_SIDE,
+            "extent": EXTENT,
+        },
+        "metrics": {
+            "validation_faces": len(validation.patches),
+            "nme_percent_of_interocular": {name: round(e, 2) for name, e in errors.items()},
+        },
+    }
+    record("eyes", path, facts)
+    click.echo(f"{path.name}: {path.stat().st_size} bytes, ONNX − PyTorch {difference:.5f} px")
+    click.echo(f"PyTorch {json.dumps(before)}")
+    click.echo(f"file    {json.dumps(errors)}")
+
+
+if __name__ == "__main__":
+    main()

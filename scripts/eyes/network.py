@@ -1,0 +1,38 @@
+"""The eyes' regressor: one small trunk sees both eyes, and each head hears of the other eye."""
+
+import torch
+from torch import Tensor, nn
+
+from scripts.landmarks.network import FusedBlock, conv_norm, stage
+
+PATCH_SIDE = 40
+
+
+class EyeNetwork(nn.Module):
+    """Patches (B, 2, 40, 40, 3), 0 to 255: left eye, mirrored right eye → points (B, 2, K, 2).
+
+    Points are in units of the patch's side. Both eyes share all weights, and what is said of one
+    depends in the same way on the other, since they look the same way: a mirrored face swaps the
+    two patches, and exactly so the answers.
+    """
+
+    def __init__(self, mean_shape: Tensor) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(conv_norm(3, 16, 3, 2), nn.ReLU(inplace=True))
+        self.stage4 = stage(FusedBlock, 16, 24, 2)
+        self.stage8 = stage(FusedBlock, 24, 48, 2)
+        self.fine = nn.Sequential(conv_norm(24, 6), nn.ReLU(inplace=True), nn.Flatten())
+        self.coarse = nn.Sequential(conv_norm(48, 24), nn.ReLU(inplace=True), nn.Flatten())
+        features = 6 * (PATCH_SIDE // 4) ** 2 + 24 * (PATCH_SIDE // 8) ** 2
+        self.own = nn.Linear(features, 64)
+        self.other = nn.Linear(features, 32)
+        self.shape = nn.Linear(64 + 32, mean_shape.numel())
+        self.register_buffer("mean_shape", mean_shape)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        x = (patches.flatten(0, 1).permute(0, 3, 1, 2).float() - 127.5) / 64.0
+        fine = self.stage4(self.stem(x))
+        features = torch.cat([self.fine(fine), self.coarse(self.stage8(fine))], dim=1)
+        own, other = (part(features).unflatten(0, (-1, 2)) for part in (self.own, self.other))
+        offsets = self.shape(torch.cat([own, other.flip(1)], dim=2))
+        return self.mean_shape + 0.1 * offsets.unflatten(2, (-1, 2))

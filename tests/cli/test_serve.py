@@ -1,0 +1,62 @@
+import os
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from faceshape.cli.serve import serve
+
+SECRET = "AKIDEXAMPLEFAKEFAKEFAKEFAKEFAKE00:FAKEsecretKEYforTESTSonly0000000"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "give either --secret ID:KEY or --accept-any-signature"),
+        (["--secret", "a:b", "--accept-any-signature"], "either"),
+        (["--accept-any-signature", "--host", "0.0.0.0"], "can be reached by others"),
+        (["--accept-any-signature", "--host", "::"], "can be reached by others"),
+        (["--accept-any-signature", "--host", "192.168.1.5"], "can be reached by others"),
+        (["--accept-any-signature", "--host", "example.org"], "can be reached by others"),
+        (["--secret", "onlyid"], "a secret is ID:KEY"),
+        (["--secret", ":topsecret"], "a secret is ID:KEY"),
+        (["--secret", "a:b", "--threads", "0"], "threads"),
+        (["--secret", "a:b", "--port", "65536"], "port"),
+    ],
+)
+def test_what_is_refused(arguments, words, monkeypatch):
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("it serves"))
+    monkeypatch.delenv("FACESHAPE_SECRETS", raising=False)
+    result = CliRunner().invoke(serve, arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert "topsecret" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "secrets", "host"),
+    [
+        (["--accept-any-signature"], "null", "127.0.0.1"),
+        (["--accept-any-signature", "--host", "::1"], "null", "::1"),
+        (["--accept-any-signature", "--host", "localhost"], "null", "localhost"),
+        (["--accept-any-signature", "--host", "0.0.0.0", "--insecure"], "null", "0.0.0.0"),
+        (["--host", "0.0.0.0", "--secret", "a:b:c"], '{"a": "b:c"}', "0.0.0.0"),
+    ],
+)
+def test_what_is_served(arguments, secrets, host, monkeypatch):
+    served = {}
+    monkeypatch.setattr("uvicorn.run", lambda app, **options: served.update(options, app=app))
+    monkeypatch.delenv("FACESHAPE_SECRETS", raising=False)
+    monkeypatch.setenv("FACESHAPE_SERVER_SETTINGS", "")  # is put back afterwards
+    result = CliRunner().invoke(serve, arguments)
+    assert result.exit_code == 0, result.output
+    assert served["host"] == host
+    assert served["access_log"] is False
+    assert f'"secrets": {secrets}' in os.environ["FACESHAPE_SERVER_SETTINGS"]
+
+
+def test_without_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    result = CliRunner().invoke(serve, ["--accept-any-signature"])
+    assert result.exit_code == 1
+    assert "pip install 'faceshape[server]'" in result.output

@@ -1,0 +1,124 @@
+import cv2
+import numpy as np
+import pytest
+
+from faceshape.core.topology import load_topology
+from faceshape.vision.crops import cut_crops
+from faceshape.vision.eyes import EyeRefiner, eye_points, eye_transforms
+from faceshape.vision.landmarker import Landmarker
+from faceshape.vision.networks import OnnxModel, model_entry
+
+TOPOLOGY = load_topology("dense166")
+POINTS = eye_points(TOPOLOGY)
+PUPILS = POINTS[:, -1]
+
+
+@pytest.fixture(scope="module")
+def refiner() -> EyeRefiner:
+    return EyeRefiner(OnnxModel(model_entry("eyes"), threads=1), TOPOLOGY)
+
+
+@pytest.fixture(scope="module")
+def dense(portrait, face) -> np.ndarray:
+    """What the networks of the whole face say of the astronaut."""
+    models = [OnnxModel(model_entry(name), threads=1) for name in ("alignment", "landmarks")]
+    return Landmarker(*models).locate(portrait, face.box, [face.roll]).dense
+
+
+def patches(image: np.ndarray, dense: np.ndarray) -> np.ndarray:
+    transforms = eye_transforms(dense, POINTS, 40, 0.6)
+    return cut_crops(image, transforms.reshape(-1, 2, 3), 40)
+
+
+def mirrored(image: np.ndarray, dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    points = (dense * [-1, 1] + [image.shape[1], 0])[:, TOPOLOGY.mirror()]
+    return np.ascontiguousarray(image[:, ::-1]), points.astype(np.float32)
+
+
+def test_both_eyes_are_listed_in_one_order():
+    assert POINTS.shape == (2, 17)
+    assert len(np.unique(POINTS)) == 34
+    assert TOPOLOGY.mirror()[POINTS[0]].tolist() == POINTS[1].tolist()
+
+
+def test_the_right_eye_is_seen_as_the_left_one_of_the_mirrored_picture(portrait, dense):
+    [left, right] = patches(portrait, dense).astype(int)
+    [left_mirrored, right_mirrored] = patches(*mirrored(portrait, dense)).astype(int)
+    assert np.abs(right - left_mirrored).max() <= 4  # OpenCV rounds places to 1/32 pixel
+    assert np.abs(left - right_mirrored).max() <= 4
+
+
+def test_a_patch_shows_the_eye_upright_in_its_middle(dense):
+    [both] = eye_transforms(dense, POINTS, 40, 0.6)
+    for transform, rows in zip(both, POINTS, strict=True):
+        lids = dense[0, rows[:-1]] @ transform[:, :2].T + transform[:, 2]
+        np.testing.assert_allclose(lids.mean(axis=0), 20, atol=1e-3)
+        outer, inner = lids[0], lids[8]
+        assert 5 < outer[0] < 12 < 28 < inner[0] < 35
+        assert abs(outer[1] - inner[1]) < 4
+
+
+def test_nothing_but_the_eyes_is_moved(refiner, portrait, dense):
+    before = dense.copy()
+    refined = refiner.refine(portrait, dense)
+    assert (dense == before).all()
+    others = np.setdiff1d(np.arange(TOPOLOGY.points), POINTS)
+    assert (refined[:, others] == dense[:, others]).all()
+    assert (refined[:, POINTS] != dense[:, POINTS]).any(axis=3).all()
+
+
+def test_a_mirrored_face_gets_mirrored_eyes(refiner, portrait, dense):
+    expected = mirrored(portrait, refiner.refine(portrait, dense))[1]
+    found = refiner.refine(*mirrored(portrait, dense))
+    np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_faces_do_not_influence_each_other(refiner, portrait, dense):
+    moved = dense + np.float32([[[2, -1]]])
+    together = refiner.refine(portrait, np.concatenate([dense, moved]))
+    np.testing.assert_allclose(together[:1], refiner.refine(portrait, dense), atol=1e-3)
+    np.testing.assert_allclose(together[1:], refiner.refine(portrait, moved), atol=1e-3)
+
+
+def test_pupils_lie_in_the_irises(refiner, portrait, dense):
+    """Sideways, that is: up and down the lashes are as dark as an iris."""
+    grey = cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY).astype(float)
+    y, x = np.mgrid[: portrait.shape[0], : portrait.shape[1]] + 0.5
+    for pupil in refiner.refine(portrait, dense)[0, PUPILS]:
+        disc = np.hypot(x - pupil[0], y - pupil[1]) < 5
+        darkness = np.maximum(np.percentile(grey[disc], 40) - grey, 0) * disc
+        assert abs((x * darkness).sum() / darkness.sum() - pupil[0]) < 1
+
+
+@pytest.mark.parametrize("shift", [[3, 0], [-3, 0], [0, 2], [0, -2]])
+def test_eyes_are_found_where_the_first_look_put_them_wrongly(refiner, portrait, dense, shift):
+    wrong = dense.copy()
+    wrong[:, POINTS] += np.float32(shift)
+    expected, found = refiner.refine(portrait, dense)[0], refiner.refine(portrait, wrong)[0]
+    off = np.linalg.norm(found - expected, axis=1) / np.linalg.norm(shift)
+    assert off[PUPILS].max() < 0.35
+    assert off[POINTS[:, :-1]].max() < 0.7  # of which 0.3 are the first look's share
+
+
+@pytest.mark.parametrize("step", [-2, 2])
+def test_pupils_follow_the_gaze(refiner, portrait, dense, step):
+    """Both irises are moved sideways by two pixels, and nothing else."""
+    [before] = refiner.refine(portrait, dense)
+    y, x = np.mgrid[: portrait.shape[0], : portrait.shape[1]] + 0.5
+    shift = np.zeros(portrait.shape[:2])
+    for pupil in before[PUPILS]:
+        shift += step * np.exp(-((np.hypot(x - pupil[0], y - pupil[1]) / 6) ** 4))
+    across, down = (x - 0.5 - shift).astype(np.float32), (y - 0.5).astype(np.float32)
+    gazing = cv2.remap(portrait, across, down, cv2.INTER_LINEAR)
+    [after] = refiner.refine(gazing, dense)
+    moved = (after - before)[PUPILS]
+    assert (moved[:, 0] / step > 0.4).all()
+    assert (np.abs(moved[:, 1]) < 0.5).all()
+    assert np.abs((after - before)[POINTS[:, :-1]]).max() < 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3)])
+def test_eyes_outside_the_picture_are_no_crash(refiner, dense, size):
+    tiny = np.full((*size, 3), 128, np.uint8)
+    far = np.concatenate([dense, dense + 1e5, dense * 1e-3, dense * 1e3]).astype(np.float32)
+    assert np.isfinite(refiner.refine(tiny, far)).all()

@@ -1,0 +1,140 @@
+import cv2
+import numpy as np
+import pytest
+
+from faceshape.core.contract import interocular_distance
+from faceshape.errors import ShapeError
+from faceshape.vision.eyes import eye_points
+from faceshape.vision.geometry import enclosing_boxes
+from faceshape.vision.landmarker import Landmarker, eye_line_roll
+from faceshape.vision.networks import OnnxModel, model_entry
+
+NETWORKS = ("alignment", "landmarks", "eyes")
+
+
+@pytest.fixture(scope="module")
+def box(face) -> np.ndarray:
+    return enclosing_boxes(face.points[None])
+
+
+def test_no_boxes_give_no_landmarks(engine, portrait):
+    assert engine.landmarks(portrait, []).shape == (0, 90, 2)
+    assert engine.landmarks(portrait, np.empty((0, 4)), []).shape == (0, 90, 2)
+
+
+def test_given_boxes_agree_with_detected_ones(engine, portrait, face, box):
+    [points] = engine.landmarks(portrait, box)
+    assert np.linalg.norm(points - face.points, axis=1).mean() < 0.015 * interocular_distance(
+        face.points
+    )
+
+
+def test_faces_of_a_batch_do_not_influence_each_other(engine, portrait, box):
+    shifts = np.random.default_rng(0).normal(0, 3, (20, 1)).astype(np.float32)
+    boxes = box + shifts
+    together = engine.landmarks(portrait, boxes)
+    for i in (0, 7, 15, 16, 19):
+        np.testing.assert_allclose(
+            engine.landmarks(portrait, boxes[i : i + 1])[0], together[i], atol=0.01
+        )
+
+
+def test_an_inexact_box_costs_little(engine, portrait, face, box):
+    rng = np.random.default_rng(1)
+    size = box[0, 2:] - box[0, :2]
+    boxes = box + np.tile(rng.normal(0, 0.06, (30, 2)), 2) * np.tile(size, 2)
+    points = engine.landmarks(portrait, boxes)
+    off = np.linalg.norm(points - face.points, axis=2).mean(axis=1) / interocular_distance(
+        face.points
+    )
+    assert np.median(off) < 0.015
+
+
+@pytest.mark.parametrize("roll", [-60, -30, 20, 45, 90, 180])
+def test_a_turned_face_with_its_roll_given(engine, portrait, face, roll):
+    middle = tuple(map(float, face.points.mean(axis=0)))
+    matrix = cv2.getRotationMatrix2D((middle[0] - 0.5, middle[1] - 0.5), -roll, 1.0)
+    turned = cv2.warpAffine(portrait, matrix, (256, 256), flags=cv2.INTER_CUBIC)
+    angle = np.radians(roll)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    expected = (face.points - middle) @ turn.T + middle
+    [points] = engine.landmarks(turned, enclosing_boxes(expected[None]), [roll])
+    assert np.linalg.norm(points - expected, axis=1).mean() < 0.02 * interocular_distance(expected)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2, 5, 12])
+def test_scale_changes_nothing_but_the_scale(engine, portrait, face, box, scale):
+    side = int(256 * scale)
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    resized = cv2.resize(portrait, (side, side), interpolation=way)
+    [points] = engine.landmarks(resized, box * scale)
+    off = np.linalg.norm(points / scale - face.points, axis=1).mean()
+    assert off < 0.02 * interocular_distance(face.points)
+
+
+def test_a_face_that_is_cut_off_is_continued_outside(engine, portrait, face):
+    left = int(face.group("LeftEye")[:, 0].max())
+    cut = np.ascontiguousarray(portrait[:, left:])
+    [points] = engine.landmarks(cut, enclosing_boxes(face.points[None] - [left, 0]))
+    assert points[:, 0].min() < -5
+    off = np.linalg.norm(points + np.array([left, 0]) - face.points, axis=1).mean()
+    assert off < 0.2 * interocular_distance(face.points)
+
+
+def test_a_box_outside_the_picture_is_no_crash(engine, portrait):
+    far = [[5000, 5000, 5600, 5600], [-900, -900, -100, -100], [-1e6, -1e6, 1e6, 1e6], [0, 0, 1, 1]]
+    assert np.isfinite(engine.landmarks(portrait, far)).all()
+    assert np.isfinite(engine.landmarks(portrait[:1, :1], far)).all()
+
+
+def test_the_smallest_box_there_is_is_no_crash(engine, portrait):
+    corners = np.random.default_rng(0).uniform(0, 256, (40, 2)).astype(np.float32)
+    boxes = np.concatenate([corners, np.nextafter(corners, np.float32(1e9))], axis=1)
+    assert np.isfinite(engine.landmarks(portrait, boxes)).all()
+
+
+@pytest.mark.parametrize(
+    ("boxes", "roll"),
+    [
+        ([[0, 0, 5]], None),
+        ([0, 0, 5, 5], None),
+        ([[0, 0, np.nan, 5]], None),
+        ([[5, 0, 5, 5]], None),
+        ([[0, 0, 5, 5]], [0, 0]),
+        ([[0, 0, 5, 5]], [np.inf]),
+    ],
+)
+def test_senseless_boxes_are_refused(engine, portrait, boxes, roll):
+    with pytest.raises(ShapeError):
+        engine.landmarks(portrait, boxes, roll)
+
+
+def test_eye_line_roll_is_clockwise():
+    points = np.zeros((2, 90, 2), np.float32)
+    points[0, 29] = [10, 10]
+    points[1, 29] = [-10, 0]
+    assert eye_line_roll(points).tolist() == [45, 180]
+
+
+def test_the_close_look_moves_the_eyes_and_nothing_else(portrait, box):
+    models = [OnnxModel(model_entry(name), threads=1) for name in NETWORKS]
+    far, near = Landmarker(*models[:2]), Landmarker(*models)
+    before, after = (each.locate(portrait, box, [0]) for each in (far, near))
+    eyes = eye_points(near.topology)
+    others = np.setdiff1d(np.arange(near.topology.points), eyes)
+    assert (after.dense[:, others] == before.dense[:, others]).all()
+    off = np.linalg.norm(after.dense - before.dense, axis=2)[:, eyes]
+    assert (off > 0).all()
+    assert off.max() < 0.05 * interocular_distance(before.points)[0]
+    assert after.presence == before.presence
+
+
+def test_a_face_that_is_cut_through_an_eye_keeps_the_other_one(engine, portrait, face):
+    left = int(face.points[-2, 0])  # through the left pupil
+    cut = np.ascontiguousarray(portrait[:, left:])
+    [points] = engine.landmarks(cut, enclosing_boxes(face.points[None] - [left, 0]))
+    off = np.linalg.norm(points + np.array([left, 0]) - face.points, axis=1)
+    distance = interocular_distance(face.points)
+    assert off[29:37].max() < 0.05 * distance
+    assert off[-1] < 0.03 * distance
+    assert off[-2] < 0.2 * distance
