@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faceshape.core.contract import GROUPS, POINT_COUNT, interocular_distance
 from faceshape.types import FaceShape
 from faceshape.vision.image import RGBImage
 
@@ -57,7 +58,8 @@ _LEAST_FONT = 8  # pixels; smaller ones cannot be read
 def overlay(image: RGBImage, faces: Iterable[FaceShape], indices: bool = False) -> RGBImage:
     """Return a copy of a picture (H, W, 3) RGB with the landmarks of its faces drawn on it.
 
-    Lines, points and numbers grow with the face.
+    Lines, points and numbers grow with the face. A ring around a point is as wide as the point is
+    expected to be off (`FaceShape.confidence`); where that lies within the point there is none.
 
     Args:
         image: (H, W, 3) RGB.
@@ -98,10 +100,22 @@ def _draw_curves(canvas: RGBImage, face: FaceShape) -> None:
 
 def _draw_points(canvas: RGBImage, face: FaceShape) -> None:
     extent = int(_radius(face) * 2**_SHIFT)
+    rings = _rings(face)
     for name, colour in GROUP_COLOURS.items():
-        for centre in _fixed_point(face.group(name)):
+        for centre, ring in zip(_fixed_point(face.group(name)), rings[GROUPS[name]], strict=True):
             where = tuple(map(int, centre))
             cv2.circle(canvas, where, extent, colour, -1, cv2.LINE_AA, _SHIFT)
+            if ring > extent:
+                cv2.circle(canvas, where, int(ring), colour, 1, cv2.LINE_AA, _SHIFT)
+
+
+def _rings(face: FaceShape) -> NDArray[np.float32]:
+    """Return how far each point (90,) is expected to be off, as OpenCV draws it."""
+    if face.confidence is None:
+        return np.zeros(POINT_COUNT, np.float32)
+    distance = interocular_distance(face.points[None])[0]
+    rings: NDArray[np.float32] = face.confidence / 100 * distance * 2**_SHIFT
+    return rings
 
 
 def _with_indices(image: RGBImage, faces: Sequence[FaceShape]) -> RGBImage:

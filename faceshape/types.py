@@ -65,6 +65,8 @@ class FaceShape:
         score: the detector's, in its own unit.
         presence: 0 to 1, how sure the regressor is that there is a face.
         roll: degrees of the line between the eyes, clockwise as seen.
+        confidence: (90,) float32, how far each point is expected to be off, in % of the distance of
+            the outer eye corners; None if that is not known.
     """
 
     points: NDArray[np.float32]
@@ -73,6 +75,7 @@ class FaceShape:
     score: float
     presence: float
     roll: float
+    confidence: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.points.shape != (POINT_COUNT, 2):
@@ -81,6 +84,8 @@ class FaceShape:
             raise ShapeError(f"dense must be (P, 2), not {self.dense.shape}")
         if self.box.shape != (4,):
             raise ShapeError(f"box must be (4,), not {self.box.shape}")
+        if self.confidence is not None and self.confidence.shape != (POINT_COUNT,):
+            raise ShapeError(f"confidence must be ({POINT_COUNT},), not {self.confidence.shape}")
 
     def group(self, name: str) -> NDArray[np.float32]:
         """Return the points (K, 2) of a group, "LeftEye" for example.

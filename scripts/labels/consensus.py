@@ -60,8 +60,12 @@ def blended(mesh478: NDArray, wflw98: NDArray) -> NDArray[np.float32]:
     # Where the two are far apart at eyes and mouth, the second one has lost the face.
     trust = 1 - _ramp(_disagreement(mesh478, wflw98), 0.12, 0.24)
     by_group = people()["share_of_wflw98"]
-    share = np.concatenate([np.full(len(range(*rows.indices(POINT_COUNT))), by_group[name])
-                            for name, rows in GROUPS.items()])
+    share = np.concatenate(
+        [
+            np.full(len(range(*rows.indices(POINT_COUNT))), by_group[name])
+            for name, rows in GROUPS.items()
+        ]
+    )
     share = to_dense(share[:, None]) * trust[:, None, None]
     mixed = a + share.astype(np.float32) * (b - a)
     return resample_onto(mixed, DENSE, DENSE_RUNS, DENSE.points)
@@ -143,7 +147,6 @@ def label_weight(mesh478: NDArray, wflw98: NDArray, spread: NDArray) -> NDArray[
     weight = 1 - 0.7 * _ramp(apart, 0.06, 0.12)
     rejected = (unsure > 0.04) | ((apart > 0.12) & (unsure > 0.012)) | (distance < 8)
     return np.where(rejected, 0, weight).astype(np.float32)
-
 
 
 def _ramp(values: NDArray, low: float, high: float) -> NDArray:

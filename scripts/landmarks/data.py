@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshape.core.contract import GROUPS, resample, resample_onto
+from faceshape.core.contract import GROUPS, interocular_distance, resample_onto
 from faceshape.core.topology import load_topology
 from scripts.labels.consensus import DENSE, DENSE_RUNS, consensus, label_weight, seen
 
+_INNER_LIPS = 14, 19  # the middles of the inner lower and the inner upper lip, within the mouth
 _UNMARKED = -32768 / 32
 
 
@@ -147,3 +148,14 @@ def apparent_yaw(points: NDArray[np.float32]) -> NDArray[np.float32]:
     across = right - left
     tip = points[:, GROUPS["Nose"].start] - (left + right) / 2
     return np.abs((tip * across).sum(axis=1)) / np.maximum((across**2).sum(axis=1), 1)
+
+
+def mouth_opening(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far the middles of the inner lips are apart (N,), in eye distances.
+
+    Args:
+        points: (N, 90, 2) in the order of the contract.
+    """
+    mouth = points[:, GROUPS["Mouth"]]
+    lower, upper = mouth[:, _INNER_LIPS[0]], mouth[:, _INNER_LIPS[1]]
+    return np.linalg.norm(lower - upper, axis=1) / interocular_distance(points)

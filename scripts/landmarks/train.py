@@ -5,6 +5,7 @@ a line in ``log.jsonl`` and the curves as ``curves.png``.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,13 @@ from torch.utils.data import DataLoader, Dataset
 from faceshape.core.contract import GROUPS, POINT_COUNT, interocular_distance, resample
 from faceshape.vision.landmarker import eye_line_roll
 from scripts.labels.consensus import DENSE, PROFILE
-from scripts.landmarks.data import Faces, apparent_yaw, load_backgrounds, load_faces
+from scripts.landmarks.data import (
+    Faces,
+    apparent_yaw,
+    load_backgrounds,
+    load_faces,
+    mouth_opening,
+)
 from scripts.landmarks.network import AlignmentNetwork, LandmarkNetwork
 from scripts.training.augmentation import (
     AlignedCrop,
@@ -34,7 +41,7 @@ from scripts.training.augmentation import (
     turn_face,
     with_dark_glasses,
 )
-from scripts.training.run import TrainingRun, draw_curves, make_average
+from scripts.training.run import TrainingRun, draw_curves, make_average, make_schedule
 from scripts.training.shipped_weights import initial_option, load_weights
 
 
@@ -149,9 +156,7 @@ class TrainingCrops(Dataset):
             crop, points = turn_face(crop, points, scale * self.faces.depth[face], yaw, pitch)
         return crop, points
 
-    def _non_face(
-        self, face: int, background: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
+    def _non_face(self, face: int, background: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         geometry = self.recipe.crop
         picture, points = self.faces.pictures[face], self.faces.dense[face]
         kind = rng.random()
@@ -171,11 +176,8 @@ def rarity(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
         points: (N, 90, 2).
         seen: (N, 166).
     """
-    mouth = points[:, GROUPS["Mouth"]]
-    # Rows 14 and 19 are the middles of the inner lips.
-    opening = np.linalg.norm(mouth[:, 14] - mouth[:, 19], axis=1) / interocular_distance(points)
     turned = np.clip(apparent_yaw(points) / 0.3 - 0.3, 0, 1)
-    opened = np.clip(opening / 0.2 - 0.3, 0, 1)
+    opened = np.clip(mouth_opening(points) / 0.2 - 0.3, 0, 1)
     return (1 + 3 * turned) * (1 + opened) * (1 + 0.8 * seen.all(axis=1))
 
 
@@ -224,7 +226,7 @@ def point_weights() -> Tensor:
     for curve in DENSE.curves:
         [kind] = [weight for name, weight in of.items() if name in curve.split("_")]
         weights[list(DENSE.indices(curve))] = kind
-    return weights / weights.mean()
+    return weights
 
 
 class CurveLoss(nn.Module):
@@ -233,44 +235,53 @@ class CurveLoss(nn.Module):
     Marks are spread along the curves anew after the regression, so that they may slide.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        indices: Sequence[int],
+        weights: Tensor,
+        width: float = 0.04,
+        curvature: float = 0.004,
+    ) -> None:
+        """Take which of the dense points there are, their weights (P,), and the wing's shape."""
         super().__init__()
-        before, after = torch.arange(DENSE.points), torch.arange(DENSE.points)
-        along = torch.ones(DENSE.points)
+        place = {index: k for k, index in enumerate(indices)}
+        before, after = torch.arange(len(place)), torch.arange(len(place))
+        along = torch.ones(len(place))
         for curve in DENSE.curves:
-            indices = torch.tensor(DENSE.indices(curve))
-            if len(indices) > 4 and curve != "nose_base":
-                before[indices[1:-1]], after[indices[1:-1]] = indices[:-2], indices[2:]
-                along[indices[1:-1]] = SLIDING
-        weights = point_weights()
+            line = DENSE.indices(curve)
+            if len(line) > 4 and set(line) <= set(place):
+                places = torch.tensor([place[index] for index in line])
+                before[places[1:-1]], after[places[1:-1]] = places[:-2], places[2:]
+                along[places[1:-1]] = SLIDING
+        weights = weights / weights.mean()
+        self.width, self.curvature = width, curvature
         self.register_buffer("before", before)
         self.register_buffer("after", after)
-        self.register_buffer("across", weights * 2 / (1 + along))
-        self.register_buffer("along", weights * 2 * along / (1 + along))
+        self.register_buffer("across", weights / (1 + along))
+        self.register_buffer("along", weights * along / (1 + along))
 
-    def forward(self, found: Tensor, wanted: Tensor, seen: Tensor) -> Tensor:
-        """Return the loss (B,) of landmarks (B, P, 2), those not seen (B, P) left out."""
+    def forward(self, found: Tensor, wanted: Tensor) -> Tensor:
+        """Return the loss (B, P) of landmarks (B, P, 2)."""
         line = wanted[:, self.after] - wanted[:, self.before]
         length = line.norm(dim=2, keepdim=True)
         tangent = torch.where(length > 1e-5, line / length.clamp(min=1e-5), line.new_tensor([1, 0]))
         error = found - wanted
         along = (error * tangent).sum(dim=2)
         across = error[..., 1] * tangent[..., 0] - error[..., 0] * tangent[..., 1]
-        loss = wing(across.abs()) * self.across + wing(along.abs()) * self.along
-        return (loss * seen).mean(dim=1) / 2
+        return self._wing(across) * self.across + self._wing(along) * self.along
+
+    def _wing(self, error: Tensor) -> Tensor:
+        """Wing loss (Feng et al. 2018) of errors in units of the crop's side."""
+        width, error = self.width, error.abs()
+        near = width * torch.log1p(error / self.curvature)
+        offset = width - width * np.log1p(width / self.curvature)
+        return torch.where(error < width, near, error + offset) / width
 
 
 def spread_loss(spread: Tensor, found: Tensor, wanted: Tensor, seen: Tensor) -> Tensor:
     """Return the negative log-likelihood (B,) of the errors if they are of Laplace's kind."""
     off = (found.detach() - wanted).norm(dim=2)
     return ((off / spread + spread.log()) * seen).mean(dim=1)
-
-
-def wing(error: Tensor, width: float = 0.04, curvature: float = 0.004) -> Tensor:
-    """Wing loss (Feng et al. 2018) of errors in units of the crop's side."""
-    near = width * torch.log1p(error / curvature)
-    offset = width - width * np.log1p(width / curvature)
-    return torch.where(error < width, near, error + offset) / width
 
 
 network_option = click.option(
@@ -288,7 +299,7 @@ network_option = click.option(
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="has faces/, scenes/")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/landmarks"))
 @click.option("--epochs", default=36, show_default=True)
-@click.option("--rate", default=3e-3, show_default=True, help="peak learning rate")
+@click.option("--rate", default=2.5e-3, show_default=True, help="peak learning rate")
 @click.option("--workers", default=1, show_default=True, help="processes that make crops")
 @click.option("--seed", default=90, show_default=True, help="decides what is cropped, and how")
 @initial_option("landmarks.onnx or alignment.onnx")
@@ -323,9 +334,7 @@ def main(
     average = make_average(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
     steps = len(training) // BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, steps, pct_start=0.06, div_factor=20, final_div_factor=500
-    )
+    schedule = make_schedule(optimizer, steps, warmup=training.per_epoch // BATCH)
     parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
     run = TrainingRun(out, parts)
     first = run.start(resume, device)
@@ -334,14 +343,14 @@ def main(
     batches = iter(
         DataLoader(training, BATCH, sampler=numbers, num_workers=workers, prefetch_factor=4)
     )
-    curve_loss = CurveLoss().to(device)
+    curve_loss = CurveLoss(range(DENSE.points), point_weights()).to(device)
     for epoch in range(first + 1, epochs + 1):
         started, losses = time.monotonic(), []
         network.train()
         for _ in range(training.per_epoch // BATCH):
             crops, points, seen, trust, present = (part.to(device) for part in next(batches))
             landmarks, logits, *spreads = network(prepared(crops, device))
-            landmark_loss = (curve_loss(landmarks, points, seen) * trust).mean()
+            landmark_loss = (curve_loss(landmarks, points) * seen * trust[:, None]).mean()
             presence_loss = nn.functional.binary_cross_entropy_with_logits(logits, present)
             loss = landmark_loss + 0.3 * presence_loss
             for spread in spreads:

@@ -162,7 +162,8 @@ def turn_face(
         crop: (S, S, 3).
         points: (P, 2) in units of its side.
         depth: (P,) how far each lies behind the others, in the same units.
-        yaw, pitch: degrees; a positive yaw moves what is near to the right, a pitch down.
+        yaw: degrees; a positive one moves what is near to the right.
+        pitch: degrees; a positive one moves it down.
     """
     side = len(crop)
     a, b = np.radians([yaw, pitch])
