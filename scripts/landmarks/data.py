@@ -29,7 +29,8 @@ class Faces:
         dense: (N, 166, 2) labels in the topology ``dense166``.
         weight: (N,) how far each label is trusted, 0 to 1; 0 was rejected.
         seen: (N, 166) bool, which points are in the picture; the rest are guesses.
-        depth: (N, 166) how far each point lies behind the others, in the picture's pixels.
+        depth: (N, 166) how far each point lies behind the others, in the picture's pixels; 0 where
+            the shards do not tell.
         source, identity: (N,) where the picture came from and who it shows.
         validation: (N,) bool, identities never trained on.
         boxes: (N, 4) the boxes a detector found (x0 y0 x1 y1).
@@ -71,12 +72,20 @@ def load_faces(folder: Path) -> Faces:
     layout = load_topology("wflw98")
     dense[rejected] = resample_onto(wflw98[rejected], layout, DENSE_RUNS, DENSE.points)
     identity = column("identity")
+    behind = np.concatenate(
+        [
+            shard["mesh_z"].astype(np.float32) / 32
+            if "mesh_z" in shard
+            else np.zeros((len(shard["box"]), mesh478.shape[1]), np.float32)
+            for shard in shards
+        ]
+    )
     return Faces(
         pictures=[picture for shard in shards for picture in pictures_of(shard)],
         dense=dense,
         weight=weight,
         seen=seen(dense, column("size")),
-        depth=dense_depth(dense, mesh478, column("mesh_z").astype(np.float32) / 32),
+        depth=dense_depth(dense, mesh478, behind),
         source=column("source"),
         identity=identity,
         validation=np.array([zlib.crc32(name.encode()) % 10 == 0 for name in identity]),

@@ -1,10 +1,10 @@
 import cv2
 import numpy as np
 import pytest
+from faceshape.vision.eyes import EyeRefiner, eye_points, eye_transforms
 
 from faceshape.core.topology import load_topology
 from faceshape.vision.crops import cut_crops
-from faceshape.vision.eyes import EyeRefiner, eye_points, eye_transforms
 from faceshape.vision.landmarker import Landmarker
 from faceshape.vision.networks import OnnxModel, model_entry
 

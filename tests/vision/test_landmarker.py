@@ -1,10 +1,10 @@
 import cv2
 import numpy as np
 import pytest
+from faceshape.vision.eyes import eye_points
 
 from faceshape.core.contract import interocular_distance
 from faceshape.errors import ShapeError
-from faceshape.vision.eyes import eye_points
 from faceshape.vision.geometry import enclosing_boxes
 from faceshape.vision.landmarker import Landmarker, eye_line_roll
 from faceshape.vision.networks import OnnxModel, model_entry
