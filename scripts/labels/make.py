@@ -18,7 +18,7 @@ from faceshape.vision.image import RGBImage, load_image
 from scripts.labels.shards import Portrait, cut_portrait, write_faces, write_scenes
 from scripts.labels.teachers import FaceMesh, Pfld, Scrfd
 
-_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp"}
 _LEAST_SCORE, _LEAST_SIDE = 0.45, 36  # of a face that is worth a label; pixels
 _SCENE_LEAST_SCORE = 0.3
 _MOST_PIXELS = 1600  # of a picture's longer side
