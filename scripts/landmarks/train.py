@@ -65,18 +65,25 @@ class Recipe:
         return errors[rng.choice(len(errors), p=shares)]
 
 
+STRETCH = 0.05  # makes faces longer or wider than those that there are
 RECIPES = {
     # What a detector, or somebody who draws boxes, is off by; some know nothing of the roll.
     "alignment": Recipe(
         AlignmentNetwork,
         BoxCrop(AlignmentNetwork.side, margin=1.4),
-        ((0.7, CropErrors(roll=16, size=0.12, centre=0.043)), (0.3, CropErrors(40, 0.12, 0.043))),
+        (
+            (0.7, CropErrors(roll=16, size=0.12, centre=0.043, stretch=STRETCH)),
+            (0.3, CropErrors(40, 0.12, 0.043, STRETCH)),
+        ),
     ),
     # Twice what the alignment is off by; a third of the crops as if it had failed.
     "landmarks": Recipe(
         LandmarkNetwork,
         AlignedCrop(LandmarkNetwork.side, reach=3.7, below=0.16),
-        ((0.67, CropErrors(roll=3, size=0.04, centre=0.015)), (0.33, CropErrors(10, 0.08, 0.035))),
+        (
+            (0.67, CropErrors(roll=3, size=0.04, centre=0.015, stretch=STRETCH)),
+            (0.33, CropErrors(10, 0.08, 0.035, STRETCH)),
+        ),
     ),
 }
 NON_FACES = 0.15  # share of a batch

@@ -23,7 +23,6 @@ from faceshape.vision.geometry import (
 
 Picture = NDArray[np.uint8]
 
-_STRETCH = 0.05  # standard deviation of how much longer or more slanting a face is made
 _FIELD, _FIELD_WIDTH = 20, 0.045  # nodes and reach of the warp that turns a head
 
 
@@ -77,11 +76,13 @@ class CropErrors:
         roll: degrees.
         size: of its logarithm.
         centre: in sides of the crop.
+        stretch: how much longer a face is than it should be, and how much it slants, as shares.
     """
 
     roll: float
     size: float
     centre: float
+    stretch: float = 0.0
 
 
 def crop_face(
@@ -111,21 +112,21 @@ def random_face_crop(
     background: Picture,
     rng: Generator,
 ) -> tuple[Picture, NDArray[np.float32]]:
-    """Cut a face's crop as `crop_face` does, but with errors by chance, of a stretched face."""
+    """Cut a face's crop as `crop_face` does, but with errors by chance."""
     transform = crop.transform(points, face_roll + rng.normal(0, errors.roll))
     middle = crop.side / 2
     shift = rng.normal(0, errors.centre, 2) * crop.side
     transform[:, 2] -= middle + shift
     transform *= np.exp(rng.normal(0, errors.size))
-    transform = _random_stretch(rng) @ transform
+    transform = _random_stretch(errors.stretch, rng) @ transform
     transform[:, 2] += middle
     border = _random_border(background, crop.side, rng)
     return _warp_stretched(picture, transform, border), _to_crop(points, transform, crop.side)
 
 
-def _random_stretch(rng: Generator) -> NDArray[np.float64]:
+def _random_stretch(size: float, rng: Generator) -> NDArray[np.float64]:
     """Return a matrix (2, 2) that makes a face a little longer or wider, and slants it."""
-    longer, slant = rng.normal(0, _STRETCH, 2)
+    longer, slant = rng.normal(0, size, 2)
     return np.array([[np.exp(-longer), slant], [0, np.exp(longer)]])
 
 

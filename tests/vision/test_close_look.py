@@ -1,21 +1,22 @@
 import cv2
 import numpy as np
 import pytest
-from faceshape.vision.eyes import EyeRefiner, eye_points, eye_transforms
 
 from faceshape.core.topology import load_topology
+from faceshape.vision.close_look import CloseLook, face_part, part_transforms
 from faceshape.vision.crops import cut_crops
 from faceshape.vision.landmarker import Landmarker
 from faceshape.vision.networks import OnnxModel, model_entry
 
 TOPOLOGY = load_topology("dense166")
-POINTS = eye_points(TOPOLOGY)
+EYES = face_part("eyes", TOPOLOGY)
+POINTS = EYES.points
 PUPILS = POINTS[:, -1]
 
 
 @pytest.fixture(scope="module")
-def refiner() -> EyeRefiner:
-    return EyeRefiner(OnnxModel(model_entry("eyes"), threads=1), TOPOLOGY)
+def refiner() -> CloseLook:
+    return CloseLook(OnnxModel(model_entry("eyes"), threads=1), TOPOLOGY)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def dense(portrait, face) -> np.ndarray:
 
 
 def patches(image: np.ndarray, dense: np.ndarray) -> np.ndarray:
-    transforms = eye_transforms(dense, POINTS, 40, 0.6)
+    transforms = part_transforms(dense, EYES, TOPOLOGY, 40, 0.6)
     return cut_crops(image, transforms.reshape(-1, 2, 3), 40)
 
 
@@ -49,7 +50,7 @@ def test_the_right_eye_is_seen_as_the_left_one_of_the_mirrored_picture(portrait,
 
 
 def test_a_patch_shows_the_eye_upright_in_its_middle(dense):
-    [both] = eye_transforms(dense, POINTS, 40, 0.6)
+    [both] = part_transforms(dense, EYES, TOPOLOGY, 40, 0.6)
     for transform, rows in zip(both, POINTS, strict=True):
         lids = dense[0, rows[:-1]] @ transform[:, :2].T + transform[:, 2]
         np.testing.assert_allclose(lids.mean(axis=0), 20, atol=1e-3)

@@ -1,10 +1,10 @@
 import cv2
 import numpy as np
 import pytest
-from faceshape.vision.eyes import eye_points
 
 from faceshape.core.contract import interocular_distance
 from faceshape.errors import ShapeError
+from faceshape.vision.close_look import face_part
 from faceshape.vision.geometry import enclosing_boxes
 from faceshape.vision.landmarker import Landmarker, eye_line_roll
 from faceshape.vision.networks import OnnxModel, model_entry
@@ -120,7 +120,7 @@ def test_the_close_look_moves_the_eyes_and_nothing_else(portrait, box):
     models = [OnnxModel(model_entry(name), threads=1) for name in NETWORKS]
     far, near = Landmarker(*models[:2]), Landmarker(*models)
     before, after = (each.locate(portrait, box, [0]) for each in (far, near))
-    eyes = eye_points(near.topology)
+    eyes = face_part("eyes", near.topology).points
     others = np.setdiff1d(np.arange(near.topology.points), eyes)
     assert (after.dense[:, others] == before.dense[:, others]).all()
     off = np.linalg.norm(after.dense - before.dense, axis=2)[:, eyes]
