@@ -220,7 +220,7 @@ def random_upside_down(
 ) -> Picture:
     """Cut a face's crop that stands on its head, within 50 degrees: that is no face to trust."""
     turned = roll + 180 + rng.uniform(-50, 50)
-    errors = CropErrors(roll=0, size=0.12, centre=0.05)
+    errors = CropErrors(roll=0, size=0.12, centre=0.05, stretch=0.05)
     return random_face_crop(picture, points, turned, crop, errors, background, rng)[0]
 
 
