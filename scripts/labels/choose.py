@@ -25,7 +25,7 @@ _SHARES = np.linspace(0, 1, 21)
 _STEPS = (1.0, 0.5, 0.25)  # % of the eye distance
 _MOST = 2.5  # % that a point may be moved: ends of brows would go on for ever
 _PROFILE = GROUPS["FaceProfile"]
-_PART_OF = {
+GROUPS_OF_PART = {
     "jaw": ("FaceProfile",),
     "eyes": ("LeftEye", "RightEye"),
     "brows": ("LeftEyeBrow", "RightEyeBrow"),
@@ -172,7 +172,7 @@ def best_offsets(answers: Sequence[Teachers], points: Sequence[NDArray[np.float3
 def document(shares: Mapping[str, float], values: Sequence[float]) -> str:
     """Return the content of ``people.json``."""
     offset, outward = as_columns(values)
-    by_group = {group: shares[part] for part, groups in _PART_OF.items() for group in groups}
+    by_group = {group: shares[part] for part, groups in GROUPS_OF_PART.items() for group in groups}
     facts = {
         "about": "What people's labels say of the teachers: the second teacher's share in each "
         "group, and where people mark a point differently from both, in % of the eye distance. "
@@ -197,7 +197,7 @@ def main(human: Path, peers: Path, mediapipe_python: Path) -> None:
     shares = best_shares(answers)
     click.echo(f"shares {shares}")
     by_row = np.zeros((POINT_COUNT, 1), np.float32)
-    for part, groups in _PART_OF.items():
+    for part, groups in GROUPS_OF_PART.items():
         for group in groups:
             by_row[GROUPS[group]] = shares[part]
     points = [a.mesh + by_row * (a.wflw - a.mesh) for a in answers]
