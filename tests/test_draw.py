@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from faceshape.core.contract import GROUPS
+from faceshape.core.contract import GROUPS, interocular_distance
 from faceshape.draw import GROUP_COLOURS, overlay, write_names
 
 # What colour-blind people see of linear RGB: Machado, Oliveira & Fernandes 2009, severity 1.
@@ -134,3 +134,19 @@ def test_points_that_coincide_are_no_crash(portrait, face):
     changed = (overlay(portrait, [point], indices=True) != portrait).any(axis=2)
     assert changed[95:105, 95:105].any()
     assert not changed[:60].any()
+
+
+def test_a_ring_is_as_wide_as_a_point_may_be_off(face):
+    dark, large = enlarged(face, 4)
+    confidence = np.zeros(90, np.float32)
+    sure = overlay(dark, [dataclasses.replace(large, confidence=confidence)])
+    np.testing.assert_array_equal(
+        sure, overlay(dark, [dataclasses.replace(large, confidence=None)])
+    )
+    confidence[10] = 6.0  # per cent of the eye distance, at the chin
+    drawn = overlay(dark, [dataclasses.replace(large, confidence=confidence)])
+    y, x = np.nonzero((drawn != sure).any(axis=2))
+    radius = 0.06 * interocular_distance(large.points[None])[0]
+    distance = np.hypot(x + 0.5 - large.points[10, 0], y + 0.5 - large.points[10, 1])
+    assert len(distance) > 20
+    np.testing.assert_allclose(distance, radius, atol=1.6)

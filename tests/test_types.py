@@ -40,7 +40,13 @@ def shape(**changes) -> FaceShape:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"points": np.zeros((89, 2))}, {"dense": np.zeros(166)}, {"box": np.zeros((1, 4))}]
+    "changes",
+    [
+        {"points": np.zeros((89, 2))},
+        {"dense": np.zeros(166)},
+        {"box": np.zeros((1, 4))},
+        {"confidence": np.zeros(166)},
+    ],
 )
 def test_face_shapes_of_other_shapes_are_refused(changes):
     with pytest.raises(ShapeError):

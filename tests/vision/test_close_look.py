@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from faceshape.core.topology import load_topology
+from faceshape.core.contract import interocular_distance, resample
+from faceshape.core.topology import CURVES, load_topology
 from faceshape.vision.close_look import CloseLook, face_part, part_transforms
 from faceshape.vision.crops import cut_crops
 from faceshape.vision.landmarker import Landmarker
@@ -59,13 +60,39 @@ def test_a_patch_shows_the_eye_upright_in_its_middle(dense):
         assert abs(outer[1] - inner[1]) < 4
 
 
-def test_nothing_but_the_eyes_is_moved(refiner, portrait, dense):
-    before = dense.copy()
-    refined = refiner.refine(portrait, dense)
+@pytest.mark.parametrize("name", ["eyes", "mouth"])
+def test_nothing_but_the_part_is_moved(name, portrait, dense):
+    before, points = dense.copy(), face_part(name, TOPOLOGY).points
+    refined = CloseLook(OnnxModel(model_entry(name), threads=1), TOPOLOGY).refine(portrait, dense)
     assert (dense == before).all()
-    others = np.setdiff1d(np.arange(TOPOLOGY.points), POINTS)
+    others = np.setdiff1d(np.arange(TOPOLOGY.points), points)
     assert (refined[:, others] == dense[:, others]).all()
-    assert (refined[:, POINTS] != dense[:, POINTS]).any(axis=3).all()
+    assert (refined[:, points] != dense[:, points]).any(axis=3).all()
+    off = np.linalg.norm(refined - dense, axis=2).max()
+    assert off < 0.06 * interocular_distance(resample(dense, TOPOLOGY))[0]
+
+
+def test_the_mouth_is_each_point_of_the_lips_once():
+    [points] = face_part("mouth", TOPOLOGY).points
+    lips = {i for name in CURVES if "_lip_" in name for i in TOPOLOGY.indices(name)}
+    assert len(points) == len(set(points)) == 46
+    assert set(points) == lips
+
+
+def test_a_part_that_there_is_not_is_an_error():
+    with pytest.raises(KeyError):
+        face_part("ears", TOPOLOGY)
+
+
+@pytest.mark.parametrize("shift", [[3, 0], [-3, 0], [0, 3], [0, -3]])
+def test_lips_are_found_where_the_first_look_put_them_wrongly(portrait, dense, shift):
+    look = CloseLook(OnnxModel(model_entry("mouth"), threads=1), TOPOLOGY)
+    [points] = face_part("mouth", TOPOLOGY).points
+    wrong = dense.copy()
+    wrong[:, points] += np.float32(shift)
+    expected, found = (look.refine(portrait, each)[0, points] for each in (dense, wrong))
+    off = np.linalg.norm(found - expected, axis=1).mean() / np.linalg.norm(shift)
+    assert off < 0.6
 
 
 def test_a_mirrored_face_gets_mirrored_eyes(refiner, portrait, dense):
