@@ -3,7 +3,7 @@
 The type of an array says what its numbers mean; its values are only looked at to refuse it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -25,7 +25,7 @@ def checked_channels(channels: object) -> Channels:
     Raises:
         ParameterError: it is neither "rgb" nor "bgr".
     """
-    known: Mapping[object, Channels] = {"rgb": "rgb", "bgr": "bgr"}
+    known: dict[str, Channels] = {"rgb": "rgb", "bgr": "bgr"}
     if not isinstance(channels, str) or channels not in known:
         raise ParameterError('channels is "rgb", or "bgr" for arrays in the order of OpenCV')
     return known[channels]
@@ -47,9 +47,11 @@ def as_array(source: Any) -> NDArray[Any] | None:
         if isinstance(source, memoryview) and source.ndim > 1:
             return np.asarray(source)
         if hasattr(kind, "__array__") or hasattr(source, "__array_interface__"):
-            return np.asarray(source)
+            array: NDArray[Any] = np.asarray(source)
+            return array
         if hasattr(kind, "__dlpack__"):
-            return np.from_dlpack(source)
+            shared: NDArray[Any] = np.from_dlpack(source)
+            return shared
     except Exception as error:
         raise ShapeError(
             f"the {kind.__name__} cannot be read as an array: {error}; hand over a copy in the "
@@ -122,13 +124,15 @@ def _eight_bits(part: NDArray[Any]) -> NDArray[np.uint8]:
     if part.dtype == np.uint8:
         return part
     if part.dtype.kind == "b":
-        return np.where(part, np.uint8(255), np.uint8(0))
+        part = part.astype(np.uint16) * 65535
     if part.dtype.kind == "u":
-        return (part >> 8).astype(np.uint8)
+        upper: NDArray[np.uint8] = (part >> 8).astype(np.uint8)
+        return upper
     values = part.astype(np.float64 if part.dtype.itemsize > 4 else np.float32)
     if not (values.min() >= -_TOLERANCE and values.max() <= 1 + _TOLERANCE):  # false for NaN
         raise ShapeError(
             "floating numbers of a picture are 0 (black) to 1 (white); if they are 0 to 255, use "
             ".astype(numpy.uint8)"
         )
-    return np.round(values.clip(0, 1) * 255).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.round(values.clip(0, 1) * 255).astype(np.uint8)
+    return levels

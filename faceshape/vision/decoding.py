@@ -18,7 +18,7 @@ from faceshape.errors import (
     ShapeError,
 )
 from faceshape.vision.arrays import bands, over_white, to_rgb
-from faceshape.vision.formats import Essence, bmp, essence_of, identify, jpeg, png
+from faceshape.vision.formats import Essence, bmp, essence_of, identify, jpeg, png, webp
 from faceshape.vision.limits import ImageLimits, check_resolution, check_size
 
 if TYPE_CHECKING:
@@ -111,16 +111,22 @@ def _pixels(essence: Essence, name: str, limits: ImageLimits) -> RGBImage:
         return _masked_pixels(bmp.read_bit_fields(essence.data))
     with _opened(essence.data, name) as picture:
         check_resolution(picture.size, long_side, limits)
-        if name == "BMP" and bmp.has_run_lengths(essence.data):
-            return _opencv_pixels(essence.data)
-        picture.load()
-        check_resolution(picture.size, long_side, limits)  # a HEIC's header may be wrong
-        if name == "JPEG" and _lacks_pixels(picture, essence):
-            raise ImageDecodeError("truncated: pixels are missing")
-        if name == "PNG" and png.has_deep_transparency(essence.data):
-            picture.close()
-            return _opencv_pixels(essence.data)
-        return pillow_pixels(picture)
+        if not _is_for_opencv(essence.data, name):
+            picture.load()
+            check_resolution(picture.size, long_side, limits)  # a HEIC's header may be wrong
+            if name == "JPEG" and _lacks_pixels(picture, essence):
+                raise ImageDecodeError("truncated: pixels are missing")
+            # Of such colours Pillow drops the lower bytes before it looks for the transparent one.
+            if not (name == "PNG" and png.has_deep_transparency(essence.data)):
+                return pillow_pixels(picture)
+    return _opencv_pixels(essence.data)
+
+
+def _is_for_opencv(data: bytes, name: str) -> bool:
+    """Return whether OpenCV decodes faster or in less memory, and is as strict as Pillow."""
+    return (name == "BMP" and bmp.has_run_lengths(data)) or (
+        name == "WEBP" and not webp.is_animation(data)
+    )
 
 
 def _opened(data: bytes, name: str) -> "PillowImage":
@@ -215,4 +221,5 @@ def _channel(rows: NDArray[np.unsignedinteger], mask: int) -> NDArray[np.uint8]:
     lowest = (mask & -mask).bit_length() - 1
     most = mask >> lowest
     values = (rows & mask).astype(np.uint64) >> np.uint64(lowest)
-    return ((values * 255 + most // 2) // most).astype(np.uint8)
+    levels: NDArray[np.uint8] = ((values * 255 + most // 2) // most).astype(np.uint8)
+    return levels

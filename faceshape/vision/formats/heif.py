@@ -1,7 +1,7 @@
 """AVIF and HEIC: files of boxes, with EXIF as one item among others.
 
-How the picture is to be turned, the boxes `irot` and `imir` say, and the decoders do it; EXIF is not
-to be asked (ISO/IEC 23008-12, 6.6.1).
+The boxes `irot` and `imir` say how the picture is to be turned, and the decoders do it; EXIF is
+not to be asked (ISO/IEC 23008-12, 6.6.1).
 """
 
 import re

@@ -15,6 +15,8 @@ __all__ = ["essence", "has_deep_transparency"]
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE = 0, 2, 3  # colour types
 _KEPT = (b"PLTE", b"tRNS", b"IDAT")
+_ANCILLARY = (b"tRNS", b"eXIf")  # those that are looked at
+_MOST_EXIF = 65536  # as in a JPEG
 _HEADER = struct.Struct(">I4s")
 
 
@@ -34,15 +36,15 @@ def essence(data: bytes) -> Essence:
         parts = count_parts(parts)
         length, kind = _HEADER.unpack_from(view, place)
         content = view[place + 8 : place + 8 + length]
-        checksum = view[place + 8 + length : place + 12 + length]
+        checksum = bytes(view[place + 8 + length : place + 12 + length])
         place += 12 + length
         is_critical = not kind[0] & 0x20
+        if kind not in _ANCILLARY and not is_critical:
+            continue
         # The last one may be cut off: then it is the decoder that knows whether pixels are missing.
-        if len(checksum) == 4 and int.from_bytes(checksum, "big") != zlib.crc32(
-            content, zlib.crc32(kind)
-        ):
+        if len(checksum) == 4 and checksum != _checksum(kind, content):
             if is_critical:
-                raise ImageDecodeError(f"the checksum of a {_name(kind)} chunk is wrong")
+                raise ImageDecodeError(f"the checksum of an {_name(kind)} chunk is wrong")
             continue
         if (kind == b"IHDR") is not (not header):
             raise ImageDecodeError("not a PNG file that begins with its header")
@@ -50,12 +52,12 @@ def essence(data: bytes) -> Essence:
             break
         if kind == b"IHDR":
             header = bytes(content)
-        elif kind in _KEPT:
+        elif kind in kept:
             kept[kind].append(content)
         elif kind == b"eXIf":
-            orientation = exif.orientation(bytes(content[:65536]))
-        elif is_critical:
-            raise ImageDecodeError(f"a {_name(kind)} chunk, which no standard knows")
+            orientation = exif.orientation(bytes(content[:_MOST_EXIF]))
+        else:
+            raise ImageDecodeError(f"an {_name(kind)} chunk, which the standard does not know")
     if len(header) != 13:
         raise ImageDecodeError("a PNG file without a whole header")
     chunks = [_SIGNATURE, *_chunk(b"IHDR", header)]
@@ -88,8 +90,11 @@ def _colours(header: bytes, kept: dict[bytes, list[memoryview]]) -> list[tuple[b
 
 
 def _chunk(kind: bytes, content: bytes | memoryview) -> list[bytes | memoryview]:
-    checksum = zlib.crc32(content, zlib.crc32(kind))
-    return [_HEADER.pack(len(content), kind), content, checksum.to_bytes(4, "big")]
+    return [_HEADER.pack(len(content), kind), content, _checksum(kind, content)]
+
+
+def _checksum(kind: bytes, content: bytes | memoryview) -> bytes:
+    return zlib.crc32(content, zlib.crc32(kind)).to_bytes(4, "big")
 
 
 def _name(kind: bytes) -> str:

@@ -9,9 +9,10 @@ from faceshape.errors import ImageDecodeError
 from faceshape.vision.formats import exif
 from faceshape.vision.formats.essence import Essence, count_parts
 
-__all__ = ["essence"]
+__all__ = ["essence", "is_animation"]
 
 _KEPT = (b"VP8X", b"ALPH", b"VP8 ", b"VP8L", b"ANIM", b"ANMF")
+_ANIMATION_FLAG = 0x02
 _METADATA_FLAGS = 0x20 | 0x08 | 0x04  # ICC, EXIF, XMP
 
 
@@ -41,3 +42,8 @@ def essence(data: bytes) -> Essence:
     if not kept:
         raise ImageDecodeError("a WebP file without a picture")
     return Essence(b"RIFF" + struct.pack("<I", len(body)) + body, orientation)
+
+
+def is_animation(data: bytes) -> bool:
+    """Return whether an essence is of an animation."""
+    return data[12:16] == b"VP8X" and bool(data[20] & _ANIMATION_FLAG)
