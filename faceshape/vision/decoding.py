@@ -18,13 +18,13 @@ from faceshape.errors import (
     ShapeError,
 )
 from faceshape.vision.arrays import bands, over_white, to_rgb
-from faceshape.vision.formats import Essence, bmp, essence_of, identify, jpeg, png, webp
+from faceshape.vision.formats import Essence, bmp, essence_of, exif, identify, jpeg, png, webp
 from faceshape.vision.limits import ImageLimits, check_resolution, check_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-__all__ = ["RGBImage", "decode", "pillow_pixels", "upright"]
+__all__ = ["RGBImage", "decode", "pillow_orientation", "pillow_pixels", "upright"]
 
 RGBImage: TypeAlias = NDArray[np.uint8]
 
@@ -51,14 +51,14 @@ def decode(data: bytes, limits: ImageLimits) -> RGBImage:
     try:
         essence = essence_of(data, name)
         del data  # there may be memory for two such files, but not for three
-        pixels = _pixels(essence, name, limits)
+        pixels, orientation = _pixels(essence, name, limits)
     except FaceShapeError:
         raise
     except (DecompressionBombError, DecompressionBombWarning) as error:
         raise ImageResolutionError(str(error)) from error
     except Exception as error:  # damaged files make decoders raise anything
         raise ImageDecodeError(f"not readable: {str(error) or type(error).__name__}") from error
-    return upright(pixels, essence.orientation)
+    return upright(pixels, orientation)
 
 
 def pillow_pixels(picture: "PillowImage") -> RGBImage:
@@ -92,6 +92,12 @@ def pillow_pixels(picture: "PillowImage") -> RGBImage:
     return pixels
 
 
+def pillow_orientation(picture: "PillowImage") -> int:
+    """Return the EXIF orientation, 1 to 8, of a picture of Pillow's."""
+    block = picture.info.get("exif")
+    return exif.orientation(block) if isinstance(block, bytes) else 1
+
+
 def upright(pixels: RGBImage, orientation: int) -> RGBImage:
     """Undo what the EXIF orientation (1 to 8) says was done; other values mean nothing."""
     turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
@@ -104,11 +110,12 @@ def _listed(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
-def _pixels(essence: Essence, name: str, limits: ImageLimits) -> RGBImage:
+def _pixels(essence: Essence, name: str, limits: ImageLimits) -> tuple[RGBImage, int]:
+    """Return the pixels as they are stored, and their orientation."""
     long_side = limits.long_side_jpeg if name == "JPEG" else limits.long_side_other
     if name == "BMP" and (size := bmp.bit_fields(essence.data)):
         check_resolution(size, long_side, limits)
-        return _masked_pixels(bmp.read_bit_fields(essence.data))
+        return _masked_pixels(bmp.read_bit_fields(essence.data)), 1
     with _opened(essence.data, name) as picture:
         check_resolution(picture.size, long_side, limits)
         if not _is_for_opencv(essence.data, name):
@@ -118,8 +125,10 @@ def _pixels(essence: Essence, name: str, limits: ImageLimits) -> RGBImage:
                 raise ImageDecodeError("truncated: pixels are missing")
             # Of such colours Pillow drops the lower bytes before it looks for the transparent one.
             if not (name == "PNG" and png.has_deep_transparency(essence.data)):
-                return pillow_pixels(picture)
-    return _opencv_pixels(essence.data)
+                # Pillow says by EXIF, too, how the boxes of an AVIF turn it.
+                stated = pillow_orientation(picture) if name == "AVIF" else essence.orientation
+                return pillow_pixels(picture), stated
+    return _opencv_pixels(essence.data), essence.orientation
 
 
 def _is_for_opencv(data: bytes, name: str) -> bool:

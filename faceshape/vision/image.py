@@ -18,8 +18,7 @@ from faceshape.errors import (
     ShapeError,
 )
 from faceshape.vision.arrays import Channels, as_array, checked_channels, to_rgb
-from faceshape.vision.decoding import RGBImage, decode, pillow_pixels, upright
-from faceshape.vision.formats import exif
+from faceshape.vision.decoding import RGBImage, decode, pillow_orientation, pillow_pixels, upright
 from faceshape.vision.limits import LOCAL_LIMITS, ImageLimits, check_resolution, check_size
 
 if TYPE_CHECKING:
@@ -137,9 +136,7 @@ def _from_pillow(picture: "PillowImage", limits: ImageLimits) -> RGBImage:
         raise
     except Exception as error:  # damaged files make decoders raise anything
         raise ImageDecodeError(f"not readable: {error}") from error
-    block = picture.info.get("exif")
-    orientation = exif.orientation(block) if isinstance(block, bytes) else 1
-    return upright(pixels, orientation)
+    return upright(pixels, pillow_orientation(picture))
 
 
 def _read_path(path: str | PathLike[str], limits: ImageLimits) -> bytes:

@@ -27,8 +27,11 @@ _END_MARK = b"\xff\xd9"
 # A marker; in entropy-coded data FF is followed by 00 or is one of the restart marks.
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 
-# What would be read as pixels where some are missing: numbers, with every restart mark twice.
-_OTHER_END = b"".join(bytes(range(7, 0xF7, 5)) + bytes([0xFF, 0xD0 + i % 8]) for i in range(16))
+_RESTARTS = [bytes([0xFF, mark]) for mark in range(0xD0, 0xD8)]
+
+# What would be read as pixels where some are missing. It begins with ones, because a decoder that
+# has no more bits goes on with zeros.
+_NUMBERS = bytes(range(0xF6, 6, -5))
 
 
 def essence(data: bytes) -> Essence:
@@ -74,7 +77,10 @@ def with_other_end(data: bytes) -> bytes:
 
     A decoder that has all pixels never comes to it; one that lacks some makes other ones of it.
     """
-    return data[: -len(_END_MARK)] + _OTHER_END + _END_MARK
+    # The next restart mark that is due comes first: others would be taken for a gap.
+    last = max(range(8), key=lambda mark: data.rfind(_RESTARTS[mark]))
+    due = (_RESTARTS[(last + 1 + i) % 8] for i in range(8))
+    return b"".join([data[: -len(_END_MARK)], _NUMBERS, *(m + _NUMBERS for m in due), _END_MARK])
 
 
 def _next_segment(data: bytes, place: int) -> tuple[int | None, int, int]:
