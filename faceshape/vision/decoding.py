@@ -123,6 +123,8 @@ def _pixels(essence: Essence, name: str, limits: ImageLimits) -> tuple[RGBImage,
             check_resolution(picture.size, long_side, limits)  # a HEIC's header may be wrong
             if name == "JPEG" and _lacks_pixels(picture, essence):
                 raise ImageDecodeError("truncated: pixels are missing")
+            if essence.clear is not None:
+                picture.info["transparency"] = essence.clear
             # Of such colours Pillow drops the lower bytes before it looks for the transparent one.
             if not (name == "PNG" and png.has_deep_transparency(essence.data)):
                 # Pillow says by EXIF, too, how the boxes of an AVIF turn it.

@@ -69,7 +69,7 @@ def essence(data: bytes) -> Essence:
     if not ends and not frame.is_complete:
         raise ImageDecodeError("truncated: scans are missing")
     pixels = data[first : start - 2] if ends else data[first:].rstrip(b"\xff")
-    return Essence(b"".join([*kept, b"\xff\xda", pixels[2:], _END_MARK]), orientation, ends)
+    return Essence(b"".join([*kept, b"\xff\xda", pixels[2:], _END_MARK]), orientation, ends=ends)
 
 
 def with_other_end(data: bytes) -> bytes:

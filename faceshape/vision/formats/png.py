@@ -66,7 +66,8 @@ def essence(data: bytes) -> Essence:
     if not kept[b"IDAT"]:
         raise ImageDecodeError("a PNG file without pixels")
     chunks += _chunk(b"IDAT", b"".join(kept[b"IDAT"]))
-    return Essence(b"".join([*chunks, *_chunk(b"IEND", b"")]), orientation)
+    clear = _clear_grey(header, kept[b"tRNS"])
+    return Essence(b"".join([*chunks, *_chunk(b"IEND", b"")]), orientation, clear)
 
 
 def has_deep_transparency(data: bytes) -> bool:
@@ -82,11 +83,20 @@ def _colours(header: bytes, kept: dict[bytes, list[memoryview]]) -> list[tuple[b
         if not kept[b"PLTE"]:
             raise ImageDecodeError("a PNG file with palette colours, but without the palette")
         found.append((b"PLTE", kept[b"PLTE"][0]))
-    lengths = {_GREY: range(2, 3), _RGB: range(6, 7), _PALETTE: range(1, 257)}
+    lengths = {_RGB: range(6, 7), _PALETTE: range(1, 257)}
     transparency = kept[b"tRNS"][:1]
     if transparency and len(transparency[0]) in lengths.get(colour_type, ()):
         found.append((b"tRNS", transparency[0]))
     return found
+
+
+def _clear_grey(header: bytes, transparency: list[memoryview]) -> int | None:
+    """Return the level that is transparent; Pillow forgets to scale it as it scales the others."""
+    depth, colour_type = header[8:10]
+    if colour_type != _GREY or not transparency or len(transparency[0]) != 2:
+        return None
+    level = int.from_bytes(transparency[0], "big")
+    return level * 255 // ((1 << depth) - 1) if depth in (1, 2, 4) else level
 
 
 def _chunk(kind: bytes, content: bytes | memoryview) -> list[bytes | memoryview]:
