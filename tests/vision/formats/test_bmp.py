@@ -55,7 +55,6 @@ def test_masks_of_every_kind(bits, masks):
             assert (found[:, :, channel] == 0).all()
             continue
         shift = (mask & -mask).bit_length() - 1
-        expected = np.round((rows[::-1] & mask >> 0 << 0) / mask * 255) if shift == 0 else None
         levels = (rows[::-1].astype(np.uint64) & mask) >> np.uint64(shift)
         expected = np.floor(levels * 255 / (mask >> shift) + 0.5)
         np.testing.assert_array_equal(found[:, :, channel], expected)
@@ -113,7 +112,7 @@ def test_padding_of_the_last_row_may_be_missing():
         load_image(data[:-4])
 
 
-@pytest.mark.parametrize("header", [0, 12, 16, 41, 64, 2**31 - 1])
+@pytest.mark.parametrize("header", [0, 12, 16, 41, 2**31 - 1])
 def test_other_headers_are_typed(header):
     data = bytearray(encoded(np.zeros((4, 4, 3), np.uint8), "BMP"))
     data[14:18] = header.to_bytes(4, "little")

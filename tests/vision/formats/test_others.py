@@ -1,6 +1,8 @@
 """GIF, WebP, TIFF, AVIF and HEIC: read locally, refused where the document rules."""
 
+import io
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -70,9 +72,12 @@ def test_orientation(portrait, form, orientation):
 def test_metadata_never_decides(portrait, form):
     options = EXACT.get(form, {})
     plain = load_image(encoded(portrait, form, **options))
-    for block in (b"Exif\0\0garbage", b"II*\0\xff\xff\xff\xff", b"\xff" * 70):
-        data = encoded(portrait, form, exif=block, icc_profile=b"garbage", **options)
-        data = data.replace(exif(1), block[: len(exif(1))])
+    stated = Image.Exif()
+    stated[0x010E] = "a description"
+    good = encoded(portrait, form, exif=stated, icc_profile=b"garbage", **options)
+    place = good.index(stated.tobytes()[6:14])
+    for block in (b"garbage", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"):
+        data = good[:place] + block.ljust(24, b"\xff") + good[place + 24 :]
         np.testing.assert_array_equal(load_image(data), plain)
 
 
@@ -101,8 +106,7 @@ def test_a_tiff_with_more_in_its_directory_than_in_the_file(portrait):
     tags = {struct.unpack_from("<H", data, start + 2 + 12 * i)[0]: i for i in range(entries)}
     counts = start + 2 + 12 * tags[279]
     # Private entries are not looked at, however long they say they are.
-    private = start + 2 + 12 * tags[262]
-    assert tags[262] < tags[279]
+    private = start + 2 + 12 * tags[284]
     for where, count in ((counts, 900_000), (counts, 2**31)):
         wrong = data.copy()
         struct.pack_into("<HHI", wrong, where, 279, 4, count)
@@ -110,8 +114,7 @@ def test_a_tiff_with_more_in_its_directory_than_in_the_file(portrait):
             load_image(bytes(wrong))
     wrong = data.copy()
     struct.pack_into("<HHI", wrong, private, 65000, 7, 2**31)
-    found = load_image(bytes(wrong))  # now it does not say of what colours it is
-    assert found.shape == portrait.shape
+    np.testing.assert_array_equal(load_image(bytes(wrong)), portrait)
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_deflate", "packbits", "jpeg"])
@@ -156,8 +159,6 @@ def test_heic(portrait):
         stated = Image.Exif()
         stated[0x0112] = orientation
         file = heif.from_pillow(Image.fromarray(portrait[:200]))
-        import io
-
         buffer = io.BytesIO()
         file.save(buffer, quality=90, exif=stated.tobytes())
         data = buffer.getvalue()
@@ -169,8 +170,6 @@ def test_heic(portrait):
 
 
 def test_heic_without_its_library_says_what_to_install(monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(ImageDecodeError, match=r"faceshape\[heif\]"):
         load_image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
