@@ -1,9 +1,11 @@
 """Damaged picture files: each gives a picture or a typed error, soon.
 
-``FACESHAPE_FUZZ_EXAMPLES=100000 pytest -s tests/vision/test_fuzz.py`` makes it a drill.
+``FACESHAPE_FUZZ_EXAMPLES=100000 pytest --log-cli-level=INFO tests/vision/test_fuzz.py`` makes it
+a drill, and prints its figures.
 """
 
 import faulthandler
+import logging
 import os
 import random
 import struct
@@ -113,7 +115,9 @@ def mutated_png(data: bytes, chance: random.Random) -> bytes:
             other = chance.randrange(len(chunks))
             chunks[place], chunks[other] = chunks[other], chunks[place]
         elif way == 1:
-            chunks.insert(place, [chance.choice(PNG_KINDS), chance.randbytes(chance.randrange(60))])
+            chunks.insert(
+                place, [chance.choice(PNG_KINDS), bytearray(chance.randbytes(chance.randrange(60)))]
+            )
         elif way == 2 and len(chunks) > 1:
             chunks.pop(place)
         elif chunks[place][1]:  # with a right checksum
@@ -145,8 +149,7 @@ def test_damaged_files_give_a_picture_or_a_typed_error(seeds, part):
         finally:
             faulthandler.cancel_dump_traceback_later()
         slowest = max(slowest, (time.perf_counter() - start, number))
-    print(
-        f"\n{sum(tally.values())} inputs {dict(tally)}, slowest {slowest[0]:.2f} s (#{slowest[1]})"
-    )
+    text = "%d inputs, %s, slowest %.2f s: number %d"
+    logging.getLogger(__name__).info(text, sum(tally.values()), dict(tally), *slowest)
     assert tally["read"] > 0.1 * sum(tally.values())
     assert tally["ImageDecodeError"] > 0.1 * sum(tally.values())
