@@ -23,7 +23,7 @@ from tests.vision.formats.files import PNG_SIGNATURE, bmp, chunk, chunks_of, enc
 
 EXAMPLES = int(os.environ.get("FACESHAPE_FUZZ_EXAMPLES", "400"))
 PARTS = 4  # for as many processes
-HANG = 60  # seconds, after which a traceback is printed and the process ends
+HANG = 120  # seconds, after which a traceback is printed and the process ends
 
 PNG_KINDS = (
     b"IHDR PLTE tRNS IDAT IEND eXIf iCCP tEXt zTXt iTXt gAMA cHRM pHYs sRGB acTL fcTL fdAT".split()
@@ -137,7 +137,7 @@ def test_damaged_files_give_a_picture_or_a_typed_error(seeds, part):
         chance = random.Random(number)
         data = mutated(chance.choice(seeds), chance)
         faulthandler.dump_traceback_later(HANG, exit=True)
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             found = load_image(data)
             assert found.dtype == np.uint8
@@ -148,8 +148,8 @@ def test_damaged_files_give_a_picture_or_a_typed_error(seeds, part):
             tally[type(error).__name__] += 1
         finally:
             faulthandler.cancel_dump_traceback_later()
-        slowest = max(slowest, (time.perf_counter() - start, number))
-    text = "%d inputs, %s, slowest %.2f s: number %d"
+        slowest = max(slowest, (time.process_time() - start, number))
+    text = "%d inputs, %s, slowest %.2f s of the processor: number %d"
     logging.getLogger(__name__).info(text, sum(tally.values()), dict(tally), *slowest)
     assert tally["read"] > 0.1 * sum(tally.values())
     assert tally["ImageDecodeError"] > 0.1 * sum(tally.values())
