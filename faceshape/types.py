@@ -66,7 +66,7 @@ class Detections:
         return map(Detection, self.boxes, self.scores.tolist(), self.roll.tolist())
 
     @overload
-    def __getitem__(self, which: int) -> Detection: ...  # type: ignore[overload-overlap]  # first
+    def __getitem__(self, which: int) -> Detection: ...
 
     @overload
     def __getitem__(self, which: ArrayLike | slice) -> "Detections": ...
