@@ -29,7 +29,7 @@ _MODULES = {
     "tencentcloud-sdk-python-iai": "tencentcloud",
 }
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)>=(?P<least>[\d.]+)(.*extra == .(?P<extra>\w+))?")
-_DEVELOPERS_EXTRAS = ("bench", "test", "train")
+_DEVELOPERS_EXTRAS = ("bench", "freeze", "test", "train")
 _RIVALLED = ("cv2", "dlib", "onnxruntime")  # several distributions have a module of this name
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 

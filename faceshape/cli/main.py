@@ -1,6 +1,7 @@
 """The command line: ``faceshape analyze · track · serve · models · bench · doctor``."""
 
 import os
+import sys
 
 import click
 
@@ -18,6 +19,10 @@ __all__ = ["main"]
 @click.version_option(package_name="faceshape")
 def main() -> None:
     """AnalyzeFace on the device: 90 face landmarks, without a network."""
+    if getattr(sys, "frozen", False):  # a batch's workers are started with the program's own file
+        import multiprocessing
+
+        multiprocessing.freeze_support()
     # All products of matrices are small here: OpenBLAS's threads would cost their start alone.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
