@@ -37,7 +37,7 @@ _EXIT_REFUSED = 1  # the answer is an error of the API; 2 is click's for a wrong
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="One photo: at most so many; all cores if absent.",
+    help="One photo: at most so many; all that may be used if absent.",
 )
 @click.option(
     "--list",
@@ -50,7 +50,9 @@ _EXIT_REFUSED = 1  # the answer is an error of the API; 2 is click's for a wrong
 @click.option("--csv", type=_FILE, help="Many: also save a table, a row for each face.")
 @click.option("--contact-sheet", type=_FILE, help="Many: also save a PNG of at most 100 faces.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Many: processes; as many as cores if absent."
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Many: processes; as many as processors that may be used if absent.",
 )
 def analyze(
     sources: tuple[str, ...],
@@ -92,12 +94,13 @@ def analyze(
     if not sources and listed is None:
         raise click.UsageError("give a photo, a folder, a pattern or --list")
     from faceshape.batch.pool import analyze_many
-    from faceshape.cli.many_pictures import Outputs, analyze_pictures, list_pictures, usable_cores
+    from faceshape.cli.many_pictures import Outputs, analyze_pictures, list_pictures
     from faceshape.mode import Mode
+    from faceshape.processors import usable_processors
 
     analysis = partial(
         analyze_many,
-        workers=workers or usable_cores(),
+        workers=workers or usable_processors(),
         mode=Mode[mode.upper()],
         rotate=rotate,
         detector=detector,
@@ -123,13 +126,18 @@ def _analyze_photo(
     pretty: bool,
     threads: int | None,
 ) -> None:
+    import cv2
+
     from faceshape.engine import FaceShapeEngine
     from faceshape.errors import FaceShapeError
+    from faceshape.processors import usable_processors
     from faceshape.tencent.api import error_response, face_response
     from faceshape.tencent.limits import DOCUMENT_LIMITS
     from faceshape.types import Mode
     from faceshape.vision.image import load_image
 
+    threads = threads or usable_processors()
+    cv2.setNumThreads(threads)  # for the whole process, which is ours
     try:
         source = sys.stdin.buffer.read() if photo == "-" else photo
         pixels = load_image(source, DOCUMENT_LIMITS)

@@ -1,7 +1,6 @@
 """``faceshape analyze`` for many pictures: which, where the answers go, what is said meanwhile."""
 
 import errno
-import os
 import sys
 import time
 from collections import Counter
@@ -24,7 +23,7 @@ from faceshape.batch.files import (
 from faceshape.batch.pool import BatchResult
 from faceshape.errors import FaceShapeError
 
-__all__ = ["Outputs", "analyze_pictures", "list_pictures", "usable_cores"]
+__all__ = ["Outputs", "analyze_pictures", "list_pictures"]
 
 Analysis = Callable[[list[str]], Generator[BatchResult, None, None]]
 
@@ -44,13 +43,6 @@ class Outputs:
     resume: bool
     csv: Path | None
     contact_sheet: Path | None
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def list_pictures(sources: tuple[str, ...], listed: TextIO | None) -> list[str]:
