@@ -4,8 +4,10 @@ import os
 
 import click
 
+from faceshape import __version__
 from faceshape.cli.analyze import analyze
 from faceshape.cli.bench import bench
+from faceshape.cli.console import CommandLine
 from faceshape.cli.models import models
 from faceshape.cli.serve import serve
 from faceshape.cli.track import track
@@ -13,8 +15,8 @@ from faceshape.cli.track import track
 __all__ = ["main"]
 
 
-@click.group()
-@click.version_option(package_name="faceshape")
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
 def main() -> None:
     """AnalyzeFace on the device: 90 face landmarks, without a network."""
     # All products of matrices are small here: OpenBLAS's threads would cost their start alone.
