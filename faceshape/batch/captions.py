@@ -43,10 +43,10 @@ _NO_CHARACTER = "\U0010ffff"  # every font shows what it shows for those that it
 
 
 def fit_caption(text: str, width: int) -> tuple[str, Font]:
-    """Return a text of one line as it can be drawn, and the font to draw it with.
+    r"""Return a text of one line as it can be drawn, and the font to draw it with.
 
     The font is the first that has all the characters. What none has, line ends and other controls,
-    and bytes that are no text are escaped as in Python: ``\\u732b``, ``\\n``.
+    and bytes that are no text are escaped as in Python: ``\u732b``, ``\n``.
 
     Args:
         text: any.

@@ -135,4 +135,5 @@ def analyze(
     )
     how_to_resume: Resume = "any options" if resume_anyway else "same options" if resume else "no"
     outputs = Outputs(output, how_to_resume, csv, contact_sheet, asdict(question))
-    analyze_pictures(list_pictures(sources, listed), listed, outputs, analysis)
+    named_by = [*sources, *([listed] if listed else [])]
+    analyze_pictures(list_pictures(sources, listed), named_by, outputs, analysis)

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import click
 
-__all__ = ["CommandLine", "read_standard_input", "say", "to_json"]
+__all__ = ["CommandLine", "put", "read_standard_input", "say", "to_json"]
 
 _FAILED = 1  # exit code; 2 is click's for a wrong command line
 
@@ -37,12 +37,12 @@ class CommandLine(click.Group):
         run = partial(in_click, *args, standalone_mode=False, windows_expand_args=False, **extra)
         code, reason = _outcome(run)
         unwritten = _settle(sys.stdout)
-        if unwritten and unwritten.errno != errno.EPIPE:
-            reason = f"Error: cannot write to standard output: {unwritten.strerror}"
+        if unwritten and code == 0:
+            code, reason = _FAILED, _complaint(unwritten)
         if reason:
             say(reason)
         _settle(sys.stderr)
-        sys.exit(code or (_FAILED if unwritten else 0))
+        sys.exit(code)
 
 
 def _outcome(run: Callable[[], object]) -> tuple[int, str]:
@@ -58,9 +58,25 @@ def _outcome(run: Callable[[], object]) -> tuple[int, str]:
     except SystemExit as error:
         code = error.code
     except OSError as error:
-        # Whoever read standard output has enough: nothing to complain about.
-        return _FAILED, "" if error.errno == errno.EPIPE else f"Error: {error}"
+        return _FAILED, _complaint(error)
     return code if isinstance(code, int) else 0, ""
+
+
+def _complaint(error: OSError) -> str:
+    # Whoever read standard output through a pipe has enough: nothing to complain about.
+    return "" if error.errno == errno.EPIPE else f"Error: {error}"
+
+
+def put(text: str) -> None:
+    """Write a line to standard output, at once.
+
+    Raises:
+        OSError: it cannot be written; the error names standard output.
+    """
+    try:
+        click.echo(text)
+    except OSError as error:
+        raise _named(error) from error
 
 
 def say(text: str) -> None:
@@ -109,11 +125,15 @@ def _settle(stream: TextIO) -> OSError | None:
     """Write what a stream still holds; if it cannot be written, return why, and drop it."""
     try:
         stream.flush()
-    except OSError as error:
+    except OSError as failed:
         # The interpreter would try again at its end, complain, and change the exit code.
         null = os.open(os.devnull, os.O_WRONLY)
         with suppress(OSError):
             os.dup2(null, stream.fileno())
         os.close(null)
-        return error
+        return _named(failed)
     return None
+
+
+def _named(error: OSError) -> OSError:
+    return OSError(error.errno, error.strerror, "standard output")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
-from typing import Literal, Protocol, TextIO, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import click
 
@@ -25,7 +25,7 @@ from faceshape.batch.results import (
     to_line,
 )
 from faceshape.batch.table import CsvTable
-from faceshape.cli.console import read_standard_input, say
+from faceshape.cli.console import put, read_standard_input, say
 from faceshape.cli.outputs import refuse_overwriting, written_anew
 from faceshape.errors import FaceShapeError
 
@@ -97,13 +97,13 @@ def list_pictures(sources: tuple[str, ...], listed: str | None) -> Pictures:
 
 
 def analyze_pictures(
-    pictures: Pictures, listed: str | None, outputs: Outputs, analysis: Analysis
+    pictures: Pictures, named_by: list[str], outputs: Outputs, analysis: Analysis
 ) -> None:
     """Write the answers for all pictures; the progress and a summary go to standard error.
 
     Args:
         pictures: which.
-        listed: the file that names some of them; it is not to be overwritten.
+        named_by: the sources and the list that they come from; these are not to be overwritten.
         outputs: where to.
         analysis: starts the analysis of those pictures that are not answered yet.
 
@@ -115,8 +115,9 @@ def analyze_pictures(
         OSError: a file cannot be read or written.
     """
     if not pictures.paths:
-        raise click.ClickException("\n".join(["there is no picture", *_left_out(pictures)]))
-    refuse_overwriting(outputs.files, [*pictures.paths, *([listed] if listed else [])])
+        nothing = f"there is no picture in {', '.join(named_by)}"
+        raise click.ClickException("\n".join([nothing, *_left_out(pictures)]))
+    refuse_overwriting(outputs.files, [*named_by, *pictures.paths])
     tally = _Tally(len(pictures.paths))
     try:
         _analyze_pictures(pictures.paths, outputs, analysis, tally)
@@ -166,25 +167,25 @@ class _Stream:
 
     answered: frozenset[str] = frozenset()
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, put_line: Callable[[str], object]) -> None:
+        self._put_line = put_line
 
     def earlier(self) -> Iterable[BatchResult]:
         return ()
 
     def write(self, result: BatchResult) -> None:
-        self._stream.write(to_line(result) + "\n")
-        self._stream.flush()  # whoever reads along sees whole lines
+        self._put_line(to_line(result))
 
 
 @contextmanager
 def _open_answers(outputs: Outputs) -> Iterator[_Answers]:
     path = outputs.jsonl
     if path is None:
-        yield _Stream(sys.stdout)
+        yield _Stream(put)
     elif path.exists() and not path.is_file():
-        with path.open("w", encoding="ascii", newline="\n") as stream:
-            yield _Stream(stream)
+        # Lines in one piece, for whoever reads along.
+        with path.open("w", encoding="ascii", newline="\n", buffering=1) as stream:
+            yield _Stream(lambda line: stream.write(line + "\n"))
     else:
         with _result_file(path, outputs) as file:
             yield file

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from faceshape.cli.console import read_standard_input, say, to_json
+from faceshape.cli.console import put, read_standard_input, say, to_json
 from faceshape.cli.outputs import refuse_overwriting
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def analyze_photo(
         response = face_response(faces, pixels.shape[:2])
     except FaceShapeError as error:
         say(f"{photo}: {error}")
-        click.echo(to_json(error_response(error, question.language), 2 if pretty else None))
+        put(to_json(error_response(error, question.language), 2 if pretty else None))
         raise click.exceptions.Exit(_REFUSED) from error
-    click.echo(to_json(response, 2 if pretty else None))
+    put(to_json(response, 2 if pretty else None))
     if overlay:
         _save(overlay, pixels, faces)
 

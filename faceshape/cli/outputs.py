@@ -49,15 +49,14 @@ def written_anew(path: Path) -> Iterator[BinaryIO]:
         OSError: it cannot be written.
     """
     is_new = not path.exists()
-    with path.open("wb") as file:
-        try:
+    try:
+        with path.open("wb") as file:
             yield file
-            file.flush()
-        except BaseException:
-            if is_new:
-                with suppress(OSError):
-                    path.unlink()
-            raise
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                path.unlink()
+        raise
 
 
 def _number(stream: object) -> int | None:
