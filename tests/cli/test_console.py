@@ -22,12 +22,9 @@ def folder(portrait, tmp_path_factory):
 
 def shell(folder, command, **environment):
     """Run a line of the shell in which `fs` is faceshape, where the pictures are."""
+    fs = f'fs() {{ "{sys.executable}" -m faceshape "$@"; }}'
     return subprocess.run(
-        [
-            "bash",
-            "-c",
-            f'set -o pipefail; fs() {{ "{sys.executable}" -m faceshape "$@"; }}; {command}',
-        ],
+        ["bash", "-c", f"{fs}; {command}"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
         stdin=subprocess.DEVNULL,
@@ -56,19 +53,13 @@ def test_where_output_is_utf_8_people_can_read_it(folder):
 
 
 @posix
-@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
     "command",
-    [
-        "fs analyze face.png",
-        "fs analyze empty.jpg",
-        "fs analyze . --workers 1",
-        "fs models",
-        "fs -h",
-        "fs --version",
-    ],
+    ["fs analyze face.png", "fs analyze . --workers 1", "fs models", "fs --version"],
 )
-@pytest.mark.parametrize("stream", [">&-", ">/dev/full"])
+@pytest.mark.parametrize(
+    ("stream", "unbuffered"), [(">&-", ""), (">/dev/full", ""), (">/dev/full", "1")]
+)
 def test_output_that_cannot_be_written_is_one_line_and_a_code(folder, command, stream, unbuffered):
     run = shell(folder, f"{command} {stream}", PYTHONUNBUFFERED=unbuffered)
     assert run.returncode == 1
@@ -84,16 +75,11 @@ def test_the_other_streams_do_not_matter_for_the_answers(folder, stream):
     run = shell(folder, f"fs analyze face.png {stream}")
     assert run.returncode == 0
     assert "FaceShapeSet" in json.loads(run.stdout)["Response"]
-    run = shell(
-        folder,
-        f"fs analyze . --workers 2 --csv out.csv --output out.jsonl {stream}; e=$?; "
-        "cat out.jsonl; rm out.*; exit $e",
-    )
+    many = f"fs analyze . --workers 2 --csv out.csv --output out.jsonl {stream}"
+    run = shell(folder, f"{many}; code=$?; cat out.jsonl; rm out.*; exit $code")
     assert run.returncode == 0
-    assert [json.loads(line)["Path"] for line in run.stdout.splitlines()] == [
-        "empty.jpg",
-        "face.png",
-    ]
+    paths = [json.loads(line)["Path"] for line in run.stdout.splitlines()]
+    assert paths == ["empty.jpg", "face.png"]
     run = shell(folder, f"fs analyze nowhere.jpg {stream}")
     assert (run.returncode, run.stdout) == (2, b"")
 
@@ -113,11 +99,8 @@ def test_with_all_streams_closed_the_files_hold_what_they_should(folder, tmp_pat
 def test_closed_input_is_one_line_and_a_code(folder, command):
     run = shell(folder, command)
     assert run.returncode == 2
-    assert (
-        run.stderr.decode()
-        .splitlines()[-1]
-        .endswith("cannot read -: [Errno 9] Bad file descriptor")
-    )
+    last = run.stderr.decode().splitlines()[-1]
+    assert last.endswith("cannot read -: [Errno 9] Bad file descriptor")
 
 
 @posix
@@ -148,9 +131,7 @@ def test_input_without_end_is_refused(folder):
 
 
 @posix
-@pytest.mark.parametrize(
-    "command", ["fs analyze face.png", "fs analyze . --workers 1", "fs models"]
-)
+@pytest.mark.parametrize("command", ["fs analyze face.png", "fs analyze . --workers 1"])
 def test_a_reader_who_has_enough_ends_it_quietly(folder, command):
     run = shell(folder, f"{{ sleep 0.2; {command}; echo code $? >&2; }} | true")
     assert b"Traceback" not in run.stderr
