@@ -92,7 +92,9 @@ def parse_list(content: bytes) -> list[str]:
         UnicodeError: UTF-16 or UTF-32 is announced but not what follows.
     """
     text = _decode(content)
-    return [name for name in re.split(r"[\0]+" if "\0" in text else r"[\r\n]+", text) if name]
+    lines = re.split(r"\0" if "\0" in text else r"[\r\n]", text)
+    # Lists that were put together have their byte order marks in between.
+    return [name for line in lines if (name := line.removeprefix("\ufeff"))]
 
 
 def _is_there(path: str) -> bool:

@@ -187,6 +187,11 @@ def test_lists_in_any_unicode(mark, encoding, end, last):
     assert parse_list(mark + text.encode(encoding)) == NAMES
 
 
+def test_lists_that_were_put_together():
+    content = "".join(f"{name}\r\n" for name in NAMES[:2]).encode("utf-8-sig")
+    assert parse_list(content + content) == NAMES[:2] * 2
+
+
 def test_lists_that_end_names_by_nul():
     names = ["abc.jpg", "def.jpg", "new\nline.jpg"]
     assert parse_list("".join(f"{name}\0" for name in names).encode()) == names
