@@ -1,7 +1,9 @@
 """Overlays: the 90 points drawn on the picture, each group in a colour of its own."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import cv2
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
-__all__ = ["GROUP_COLOURS", "overlay", "write_names"]
+__all__ = ["GROUP_COLOURS", "overlay", "portrait_png", "write_names"]
 
 GROUP_COLOURS: dict[str, tuple[int, int, int]] = {
     "FaceProfile": (86, 180, 233),
@@ -52,6 +54,7 @@ _CURVES: dict[str, tuple[tuple[int, ...], ...]] = {
 _PIECES = 8  # straight ones that a curve is drawn with from point to point
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 _LEAST_FONT = 8  # pixels; smaller ones cannot be read
+_PORTRAIT_SIDE, _PORTRAIT_MARGIN = 320, 0.06  # pixels; a share of them on each side
 
 
 def overlay(
@@ -86,6 +89,20 @@ def overlay(
     for face in faces:  # on top, because they say where the landmarks are
         _draw_points(canvas, face)
     return canvas
+
+
+def portrait_png(face: FaceShape) -> bytes:
+    """Return a PNG file of a face's landmarks alone, on black; they must be finite."""
+    from PIL import Image
+
+    least, most = face.points.min(axis=0), face.points.max(axis=0)
+    scale = _PORTRAIT_SIDE * (1 - 2 * _PORTRAIT_MARGIN) / max(float((most - least).max()), 1e-3)
+    shift = _PORTRAIT_SIDE / 2 - scale * (least + most) / 2
+    alone = replace(face, points=face.points * scale + shift)
+    black = np.zeros((_PORTRAIT_SIDE, _PORTRAIT_SIDE, 3), np.uint8)
+    file = BytesIO()
+    Image.fromarray(overlay(black, [alone])).save(file, "PNG")
+    return file.getvalue()
 
 
 def write_names(image: RGBImage, faces: Sequence[FaceShape], names: Sequence[str]) -> RGBImage:

@@ -38,7 +38,7 @@ _PICTURE_TIMEOUT = 60.0  # seconds
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="One photo: at most so many; all cores if absent.",
+    help="One photo: at most so many; all that may be used if absent.",
 )
 @click.option(
     "--list",
@@ -57,7 +57,9 @@ _PICTURE_TIMEOUT = 60.0  # seconds
 @click.option("--csv", type=_FILE, help="Many: also save a table, a row for each face.")
 @click.option("--contact-sheet", type=_FILE, help="Many: also save a PNG of at most 100 faces.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Many: processes; as many as cores if absent."
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Many: processes; as many as processors that may be used if absent.",
 )
 @click.option(
     "--picture-timeout",
@@ -119,13 +121,13 @@ def analyze(
         Resume,
         analyze_pictures,
         list_pictures,
-        usable_cores,
     )
     from faceshape.mode import Mode
+    from faceshape.processors import usable_processors
 
     analysis = partial(
         analyze_many,
-        workers=workers or usable_cores(),
+        workers=workers or usable_processors(),
         mode=Mode[mode.upper()],
         rotate=rotate,
         detector=detector,

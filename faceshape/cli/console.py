@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import click
 
-__all__ = ["CommandLine", "put", "read_standard_input", "say", "to_json"]
+__all__ = ["CommandLine", "put", "say", "to_json"]
 
 _FAILED = 1  # exit code; 2 is click's for a wrong command line
 
@@ -89,15 +89,6 @@ def to_json(value: object, indent: int | None = None) -> str:
     """Return JSON for standard output: nothing but ASCII where that is not UTF-8."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     return json.dumps(value, ensure_ascii=codecs.lookup(encoding).name != "utf-8", indent=indent)
-
-
-def read_standard_input(most: int = -1) -> bytes:
-    """Return what comes from standard input, at most so many bytes if any number is given.
-
-    Raises:
-        OSError: it cannot be read, because it is closed for example.
-    """
-    return sys.stdin.buffer.read(most)
 
 
 def _open_closed_streams() -> None:

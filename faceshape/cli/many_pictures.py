@@ -1,7 +1,6 @@
 """``faceshape analyze`` for many pictures: which, where the answers go, what is said meanwhile."""
 
 import errno
-import os
 import sys
 import time
 from collections import Counter
@@ -25,11 +24,11 @@ from faceshape.batch.results import (
     to_line,
 )
 from faceshape.batch.table import CsvTable
-from faceshape.cli.console import put, read_standard_input, say
+from faceshape.cli.console import put, say
 from faceshape.cli.outputs import refuse_overwriting, written_anew
 from faceshape.errors import FaceShapeError
 
-__all__ = ["Outputs", "Resume", "analyze_pictures", "list_pictures", "usable_cores"]
+__all__ = ["Outputs", "Resume", "analyze_pictures", "list_pictures"]
 
 Analysis = Callable[[list[str]], Generator[BatchResult, None, None]]
 Resume: TypeAlias = Literal["no", "same options", "any options"]
@@ -65,13 +64,6 @@ class Outputs:
         return {"--output": self.jsonl, **beside, **given}
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def list_pictures(sources: tuple[str, ...], listed: str | None) -> Pictures:
     """Return the pictures that the sources and the lines of a list name, each path once.
 
@@ -88,7 +80,7 @@ def list_pictures(sources: tuple[str, ...], listed: str | None) -> Pictures:
         raise click.BadParameter(str(error), param_hint="PHOTO") from error
     if listed is not None:
         try:
-            content = read_standard_input() if listed == "-" else Path(listed).read_bytes()
+            content = sys.stdin.buffer.read() if listed == "-" else Path(listed).read_bytes()
             pictures.paths = list(dict.fromkeys([*pictures.paths, *parse_list(content)]))
         except (OSError, UnicodeError) as error:
             message = f"cannot read {listed}: {error}"

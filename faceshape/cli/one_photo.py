@@ -1,6 +1,7 @@
 """``faceshape analyze`` for one photo: the response on standard output, an overlay beside it."""
 
 import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from faceshape.cli.console import put, read_standard_input, say, to_json
+from faceshape.cli.console import put, say, to_json
 from faceshape.cli.outputs import refuse_overwriting
 
 if TYPE_CHECKING:
     from faceshape.types import FaceShape
-    from faceshape.vision.image import ImageLimits, RGBImage
+    from faceshape.vision.image import RGBImage
 
 __all__ = ["Overlay", "Question", "analyze_photo", "is_one_photo"]
 
@@ -66,7 +67,7 @@ def analyze_photo(
         photo: a file, also one that can only be read once such as /dev/stdin; "-" is standard
             input.
         question: what is asked about it.
-        threads: as for `faceshape.FaceShapeEngine`.
+        threads: at most so many; None is all that may be used.
         overlay: what to draw, if anything.
         pretty: indent the JSON.
 
@@ -76,11 +77,16 @@ def analyze_photo(
         click.ClickException: the overlay cannot be written.
         OSError: standard output cannot be written.
     """
+    import cv2
+
     from faceshape.engine import FaceShapeEngine
     from faceshape.errors import FaceShapeError
+    from faceshape.processors import usable_processors
     from faceshape.tencent.api import error_response, face_response
     from faceshape.types import Mode
 
+    threads = threads or usable_processors()
+    cv2.setNumThreads(threads)  # for the whole process, which is ours
     drawn = {"--draw": overlay.path} if overlay else {}
     refuse_overwriting({"standard output": None, **drawn}, [photo])
     try:
@@ -99,24 +105,14 @@ def analyze_photo(
 
 def _read(photo: str, cloud_limits: bool) -> "RGBImage":
     from faceshape.tencent.limits import DOCUMENT_LIMITS
-    from faceshape.vision.image import LOCAL_LIMITS, load_image
+    from faceshape.vision.image import load_image
+    from faceshape.vision.limits import LOCAL_LIMITS
 
     limits = DOCUMENT_LIMITS if cloud_limits else LOCAL_LIMITS
     try:
-        return load_image(_source(photo, limits), limits)
+        return load_image(sys.stdin.buffer if photo == "-" else photo, limits)
     except OSError as error:
         raise click.BadParameter(f"cannot read {photo}: {error}", param_hint="PHOTO") from error
-
-
-def _source(photo: str, limits: "ImageLimits") -> str | bytes:
-    """Return what of a file can be loaded: its path, or the bytes of one that is read once."""
-    enough = limits.base64_characters  # a file of so many bytes is refused; some never end
-    if photo == "-":
-        return read_standard_input(enough)
-    if stat.S_ISREG(Path(photo).stat().st_mode):
-        return photo
-    with Path(photo).open("rb") as stream:
-        return stream.read(enough)
 
 
 def _save(overlay: Overlay, pixels: "RGBImage", faces: "Sequence[FaceShape]") -> None:

@@ -7,6 +7,8 @@ import tempfile
 
 import click
 
+from faceshape.processors import usable_processors
+
 __all__ = ["serve"]
 
 # Longer than SDKs keep idle connections: a server that closes first makes requests fail.
@@ -55,8 +57,8 @@ def _is_loopback(host: str) -> bool:
 @click.option("--allow-private-urls", is_flag=True, help="Also from addresses that are not public.")
 @click.option(
     "--threads",
-    default=os.cpu_count() or 1,
-    show_default="all cores",
+    default=usable_processors,
+    show_default="as many as processors that may be used",
     type=click.IntRange(1),
     help="Pictures analysed at the same time, in each worker.",
 )

@@ -48,7 +48,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Seconds between two looks for new faces.",
 )
 @click.option("--no-smoothing", is_flag=True, help="Leave the points as they are found.")
-@click.option("--threads", type=click.IntRange(min=1), help="At most so many; all cores if absent.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="At most so many; all that may be used if absent."
+)
 def track(
     video: Path,
     jsonl: Path | None,
@@ -69,8 +71,11 @@ def track(
     to standard error. A face keeps its id while it is followed, and when it is found again near its
     place within a second.
     """
+    import cv2
+
     from faceshape.engine import FaceShapeEngine
     from faceshape.errors import FaceShapeError
+    from faceshape.processors import usable_processors
     from faceshape.types import Mode
     from faceshape.video.one_euro import Smoothing
     from faceshape.video.tracker import Tracker
@@ -82,6 +87,8 @@ def track(
         },
         [str(video)],
     )
+    threads = threads or usable_processors()
+    cv2.setNumThreads(threads)  # for the whole process, which is ours
     try:
         tracker = Tracker(
             FaceShapeEngine(detector, threads),

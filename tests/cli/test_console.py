@@ -100,7 +100,8 @@ def test_closed_input_is_one_line_and_a_code(folder, command):
     run = shell(folder, command)
     assert run.returncode == 2
     last = run.stderr.decode().splitlines()[-1]
-    assert last.endswith("cannot read -: [Errno 9] Bad file descriptor")
+    assert "cannot read -: " in last
+    assert "Bad file descriptor" in last
 
 
 @posix

@@ -14,13 +14,14 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
+import cv2
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from faceshape.errors import FaceShapeError
+from faceshape.processors import usable_processors
 from faceshape.tencent.api import Engine, analyze_face, error_response
 from faceshape.tencent.api import Response as ApiResponse
 from faceshape.tencent.fetch import FetchPolicy
@@ -70,7 +71,7 @@ class ServerSettings:
     """
 
     secrets: Mapping[str, str] | None = field(repr=False)
-    threads: int = os.cpu_count() or 1
+    threads: int = field(default_factory=usable_processors)
     queue: int = 64
     request_timeout: float = 10.0
     body_timeout: float = 30.0
@@ -115,7 +116,11 @@ def create_app(settings: ServerSettings, engine: Engine | None = None) -> Router
 
 
 def app_from_environment() -> Router:
-    """Return the application with the settings that `SETTINGS_VARIABLE` carries."""
+    """Return the application with the settings that `SETTINGS_VARIABLE` carries.
+
+    For a process of its own: OpenCV is given one thread in all of it.
+    """
+    cv2.setNumThreads(1)  # the pool's threads already use all processors
     return create_app(ServerSettings.from_json(os.environ[SETTINGS_VARIABLE]))
 
 
@@ -135,12 +140,9 @@ class _Api:
         if self._engine is None:
             from faceshape.engine import FaceShapeEngine
 
-            # The pool's threads already use all cores.
+            # The pool's threads already use all processors.
             engine = FaceShapeEngine(threads=1)
-            # What it loads at first use, the first request need not wait for.
-            nothing = np.zeros((64, 64, 3), np.uint8)
-            engine.detect(nothing)
-            engine.landmarks(nothing, [[16, 16, 48, 48]])
+            engine.warm_up()
             self._engine = engine
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
