@@ -6,7 +6,7 @@ after that is `faceshape.tencent.parameters`.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,13 +21,25 @@ from faceshape.tencent.protocol_errors import (
 )
 from faceshape.tencent.server.signature import SignatureVerifier
 
-__all__ = ["HttpRequest", "body_limit", "media_type", "read_call", "request_language"]
+__all__ = [
+    "HttpRequest",
+    "body_limit",
+    "check_head",
+    "encode",
+    "first_values",
+    "media_type",
+    "read_call",
+    "request_language",
+]
 
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 # Bytes: a query, a form (both API 2017's and TC3's GET), a JSON body.
 _QUERY_LIMIT = 32 * 1024
 _BODY_LIMITS = {_FORM: 1024 * 1024, _JSON: 10 * 1024 * 1024}
+# Commas and opening brackets of a JSON body: a call has some ten parameters, and base64 has none.
+# What has millions keeps Python's interpreter for itself while it is parsed.
+_MOST_VALUES = 10_000
 
 # Header → common parameter, of API 3.0.
 _COMMON_HEADERS = {
@@ -57,7 +69,20 @@ class HttpRequest:
     method: str
     query: str
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | bytearray
+
+
+def first_values(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return an ASGI scope's headers; of those that come several times, the first counts."""
+    known: dict[str, str] = {}
+    for name, value in headers:
+        known.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    return known
+
+
+def encode(response: Mapping[str, Any]) -> bytes:
+    """Return the JSON text of an answer."""
+    return json.dumps(response, separators=(",", ":")).encode("ascii")
 
 
 def request_language(headers: Mapping[str, str]) -> Language:
@@ -86,6 +111,28 @@ def body_limit(method: str, content: str) -> int:
     return _BODY_LIMITS[content]
 
 
+def check_head(method: str, headers: Mapping[str, str], verifier: SignatureVerifier | None) -> int:
+    """Return how many bytes a request's body may have, if its head is one of a good request.
+
+    Args:
+        method: as sent.
+        headers: name in lower case → value.
+        verifier: None accepts any signature, and none.
+
+    Raises:
+        UnsupportedProtocolError, InvalidRequestError: see `body_limit`.
+        RequestSizeError: a larger body is announced.
+        ProtocolError: the body cannot make the signature a good one.
+    """
+    limit = body_limit(method, media_type(headers))
+    announced = headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > limit:
+        raise RequestSizeError(str(limit))
+    if verifier is not None and method == "POST" and media_type(headers) == _JSON:
+        verifier.check_tc3_head(headers)
+    return limit
+
+
 def read_call(request: HttpRequest, verifier: SignatureVerifier | None) -> Mapping[str, Any]:
     """Return what a request asks for: AnalyzeFace's parameters, and Action, Version and Language.
 
@@ -102,19 +149,23 @@ def read_call(request: HttpRequest, verifier: SignatureVerifier | None) -> Mappi
     if len(request.query) > _QUERY_LIMIT:
         raise RequestSizeError(str(_QUERY_LIMIT))
     if request.method == "POST" and media_type(request.headers) == _JSON:
-        return _signed_by_headers(request, _parse_json(request.body), verifier)
+        return _signed_by_headers(request, verifier, lambda: _parse_json(request.body))
     form = _parse_form(request.query if request.method == "GET" else request.body)
     # Also with an Authorization header: SDK clients leave stale ones on reused requests.
     if "Signature" in form or request.method == "POST":
         return _signed_by_parameters(request, form, verifier)
-    return _signed_by_headers(request, _with_integers(form), verifier)
+    return _signed_by_headers(request, verifier, lambda: _with_integers(form))
 
 
 def _signed_by_headers(
-    request: HttpRequest, own: Mapping[str, Any], verifier: SignatureVerifier | None
+    request: HttpRequest,
+    verifier: SignatureVerifier | None,
+    parse: Callable[[], Mapping[str, Any]],
 ) -> Mapping[str, Any]:
+    """Parse a call after its raw bytes have been verified: a stranger's may be costly."""
     if verifier is not None:
         verifier.check_tc3(request.method, request.query, request.headers, request.body)
+    own = parse()
     common = {
         name: request.headers[header]
         for header, name in _COMMON_HEADERS.items()
@@ -141,7 +192,9 @@ def _require(common: Mapping[str, str], name: str, sent_as: str) -> None:
         raise MissingCommonParameterError(sent_as)
 
 
-def _parse_json(body: bytes) -> Mapping[str, Any]:
+def _parse_json(body: bytes | bytearray) -> Mapping[str, Any]:
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise ParameterTypeError("body")
     try:
         # The SDK sends {} when there are no parameters; other clients send nothing.
         params = json.loads(body.decode("utf-8")) if body else {}
@@ -152,9 +205,9 @@ def _parse_json(body: bytes) -> Mapping[str, Any]:
     return params
 
 
-def _parse_form(text: str | bytes) -> dict[str, str]:
+def _parse_form(text: str | bytes | bytearray) -> dict[str, str]:
     try:
-        decoded = text.decode("ascii") if isinstance(text, bytes) else text
+        decoded = text if isinstance(text, str) else text.decode("ascii")
         pairs = parse_qsl(decoded, keep_blank_values=True, errors="strict", max_num_fields=64)
     except ValueError as error:
         raise ParameterTypeError("form") from error

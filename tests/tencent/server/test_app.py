@@ -283,7 +283,7 @@ def test_body_without_a_length_is_bounded_too(open_port):
 
 
 def test_a_body_that_does_not_come(settings, stub, serving):
-    with serving(replace(settings, body_timeout=0.2), stub) as port:
+    with serving(replace(settings, secrets=None, body_timeout=0.2), stub) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.putrequest("POST", "/")
         for name, value in headers(Content_Length="100").items():
