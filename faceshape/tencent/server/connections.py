@@ -77,4 +77,4 @@ def most_connections(wanted: int) -> int:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return wanted
-    return max(_FEWEST, min(wanted, limit - _RESERVED_DESCRIPTORS))
+    return min(wanted, max(_FEWEST, limit - _RESERVED_DESCRIPTORS))

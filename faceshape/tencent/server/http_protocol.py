@@ -172,10 +172,13 @@ class GuardedProtocol(HttpToolsProtocol):
         version = self.parser.get_http_version()
         if self._hosts > 1 or (version == "1.1" and self._hosts == 0):
             raise ValueError("a request has one Host")
+        if version not in ("1.0", "1.1"):
+            raise ValueError("this speaks neither HTTP/0.9 nor HTTP/2")
         if self.parser.get_method() == b"CONNECT":
             self._refusal = UnsupportedProtocolError()
             raise ValueError("this is no proxy")
-        if sum(len(name) + len(value) for name, value in self.headers) > LARGEST_HEAD:
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > LARGEST_HEAD:
             self._refusal = RequestSizeError(str(LARGEST_HEAD))
             raise ValueError("the head is too large")
         super().on_headers_complete()
