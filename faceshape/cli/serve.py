@@ -15,16 +15,17 @@ _KEEP_ALIVE_SECONDS = 75
 _HEALTH_CHECK_SECONDS = 60
 
 
-def _parse_secrets(
-    _context: click.Context, _option: click.Parameter, values: tuple[str, ...]
+def _parse_pairs(
+    _context: click.Context, option: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str]:
-    secrets = {}
+    pairs = {}
     for value in values:
-        secret_id, colon, key = value.partition(":")
-        if not (secret_id and colon and key):
-            raise click.BadParameter("a secret is ID:KEY")  # without the value: it is a secret
-        secrets[secret_id] = key
-    return secrets
+        secret_id, colon, secret = value.partition(":")
+        if not (secret_id and colon and secret):
+            # Without the value: it is a secret.
+            raise click.BadParameter(f"a {option.opts[0].lstrip('-')} is {option.metavar}")
+        pairs[secret_id] = secret
+    return pairs
 
 
 def _is_loopback(host: str) -> bool:
@@ -42,10 +43,20 @@ def _is_loopback(host: str) -> bool:
     "secrets",
     multiple=True,
     metavar="ID:KEY",
-    callback=_parse_secrets,
+    callback=_parse_pairs,
     envvar="FACESHAPE_SECRETS",
     help="Accept requests signed with this key; may be given several times. Better set in the "
     "environment variable FACESHAPE_SECRETS, separated by spaces: others see command lines.",
+)
+@click.option(
+    "--token",
+    "tokens",
+    multiple=True,
+    metavar="ID:TOKEN",
+    callback=_parse_pairs,
+    envvar="FACESHAPE_TOKENS",
+    help="Requests of this SecretId must carry this token (X-TC-Token), as those of temporary keys "
+    "do. Better set in the environment variable FACESHAPE_TOKENS.",
 )
 @click.option("--accept-any-signature", is_flag=True, help="Check no signature.")
 @click.option(
@@ -79,6 +90,7 @@ def serve(
     host: str,
     port: int,
     secrets: dict[str, str],
+    tokens: dict[str, str],
     accept_any_signature: bool,
     insecure: bool,
     allow_urls: bool,
@@ -88,7 +100,7 @@ def serve(
     request_timeout: float,
     workers: int,
 ) -> None:
-    """Answer AnalyzeFace over HTTP, for Tencent's SDKs."""
+    """Answer AnalyzeFace and DetectFace over HTTP, for Tencent's SDKs."""
     if bool(secrets) == accept_any_signature:
         raise click.UsageError("give either --secret ID:KEY or --accept-any-signature")
     if accept_any_signature and not insecure and not _is_loopback(host):
@@ -106,6 +118,7 @@ def serve(
 
     settings = app.ServerSettings(
         secrets=None if accept_any_signature else secrets,
+        tokens=tokens,
         threads=threads,
         queue=queue,
         request_timeout=request_timeout,

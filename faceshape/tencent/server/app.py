@@ -1,4 +1,4 @@
-"""AnalyzeFace over HTTP, for any of Tencent's SDKs: an ASGI application.
+"""AnalyzeFace and DetectFace over HTTP, for any of Tencent's SDKs: an ASGI application.
 
 Every answer of the API has status 200 and the Content-Type ``application/json``, errors too: for
 the SDK anything else is a failure of the network.
@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -17,11 +18,11 @@ from typing import NamedTuple
 import numpy as np
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route, Router
+from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from faceshape.errors import FaceShapeError
-from faceshape.tencent.api import Engine, analyze_face, error_response
+from faceshape.tencent.api import Engine, error_response, respond
 from faceshape.tencent.api import Response as ApiResponse
 from faceshape.tencent.fetch import FetchPolicy
 from faceshape.tencent.protocol_errors import DeadlineError, ProtocolError, RequestSizeError
@@ -52,6 +53,7 @@ LARGEST_HEAD = 256 * 1024
 """Bytes of a request line with headers; longer queries than GET's 32 KB are answered up to here."""
 
 _DRAIN_LIMIT = 64 * 1024 * 1024  # bytes of a refused body that are read before the answer
+_ABSOLUTE_FORM = re.compile(r"https?://[^/]*(?P<path>.*)", re.IGNORECASE | re.DOTALL)
 _logger = logging.getLogger(__name__)
 _access_logger = logging.getLogger("faceshape.access")
 
@@ -62,6 +64,7 @@ class ServerSettings:
 
     Attributes:
         secrets: SecretId → SecretKey; None accepts any signature.
+        tokens: SecretId → the token that its requests must carry, for temporary keys.
         threads: pictures that are analysed at the same time.
         queue: requests that may wait beside those; more are answered RequestLimitExceeded.
         request_timeout: seconds for the answer once the request is read.
@@ -75,6 +78,7 @@ class ServerSettings:
     request_timeout: float = 10.0
     body_timeout: float = 30.0
     urls: FetchPolicy = field(default_factory=FetchPolicy)
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> str:
         """Return the settings as text, the secrets included."""
@@ -110,13 +114,23 @@ def create_app(settings: ServerSettings, engine: Engine | None = None) -> Router
     async def metrics(_: Request) -> Response:
         return Response(api.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    routes = [Route("/healthz", healthz), Route("/metrics", metrics), Mount("/", app=api)]
-    return Router(routes, redirect_slashes=False, lifespan=lifespan)
+    routes = [Route("/healthz", healthz), Route("/metrics", metrics)]
+    return _TargetRouter(routes, redirect_slashes=False, default=api, lifespan=lifespan)
 
 
 def app_from_environment() -> Router:
     """Return the application with the settings that `SETTINGS_VARIABLE` carries."""
     return create_app(ServerSettings.from_json(os.environ[SETTINGS_VARIABLE]))
+
+
+class _TargetRouter(Router):
+    """A router that understands each form of request target (RFC 9112, section 3.2)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route a request whose target may be ``/path``, ``http://host/path`` or ``*``."""
+        if scope["type"] == "http" and (absolute := _ABSOLUTE_FORM.match(scope["path"])):
+            scope = {**scope, "path": absolute["path"] or "/"}
+        await super().__call__(scope, receive, send)
 
 
 class _Api:
@@ -126,7 +140,9 @@ class _Api:
         self._settings = settings
         self._engine = engine
         secrets = settings.secrets
-        self._verifier = None if secrets is None else SignatureVerifier(secrets)
+        self._verifier = (
+            None if secrets is None else SignatureVerifier(secrets, tokens=settings.tokens)
+        )
         self.pool = InferencePool(settings.threads, settings.queue)
         self.metrics = Metrics()
 
@@ -156,16 +172,17 @@ class _Api:
         self.metrics.seconds.observe(seconds)
         await Response(answer.body, media_type="application/json")(scope, receive, send)
         _access_logger.info(
-            "%s %s code=%s id=%s milliseconds=%.1f",
+            "%s %s code=%s id=%s milliseconds=%.1f%s",
             request.client.host if request.client else "-",
             request.method if request.method in ("GET", "POST") else "other",
             answer.code,
             answer.request_id,
             1000 * seconds,
+            f" reason: {answer.reason}" if answer.reason else "",
         )
 
     async def _answer(self, request: Request) -> "_Answer":
-        language = request_language(request.headers)
+        language = request_language(request.headers, request.scope["query_string"])
         try:
             limit = body_limit(request.method, media_type(request.headers))
             place = self.pool.enter()
@@ -210,27 +227,30 @@ class _Api:
 
     def _analyze(self, request: Request, body: bytes) -> "_Answer":
         """Answer a request that has been read; runs in a thread of the pool."""
-        query = request.scope["query_string"].decode("latin-1")
-        language = request_language(request.headers)
+        scope = request.scope
+        query, headers = scope["query_string"], scope["headers"]
         try:
-            http_request = HttpRequest(request.method, query, request.headers, body)
+            http_request = HttpRequest.received(request.method, query, headers, body)
             params = read_call(http_request, self._verifier)
         except ProtocolError as error:
-            return _encode(error_response(error, language))
+            language = request_language(request.headers, query, body)
+            return _encode(error_response(error, language), error.reason)
         except Exception:
             _logger.exception("a request could not be read")
-            return _encode(error_response(FaceShapeError(), language))
-        return _encode(analyze_face(params, self._engine, self._settings.urls))
+            return _encode(error_response(FaceShapeError(), request_language(request.headers)))
+        return _encode(respond(params, self._engine, self._settings.urls))
 
 
 class _Answer(NamedTuple):
     body: bytes
     code: str
     request_id: str
+    reason: str
 
 
-def _encode(response: ApiResponse) -> _Answer:
+def _encode(response: ApiResponse, reason: str = "") -> _Answer:
+    """Return what is sent, and what the log says; the reason is for the log alone."""
     content = response["Response"]
     code = content["Error"]["Code"] if "Error" in content else "OK"
     body = json.dumps(response, separators=(",", ":")).encode("ascii")
-    return _Answer(body, code, content["RequestId"])
+    return _Answer(body, code, content["RequestId"], reason)
