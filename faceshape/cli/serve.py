@@ -26,17 +26,18 @@ _LOG_FORMAT, _LOG_TIME = "%(asctime)s %(levelprefix)s %(message)s", "%Y-%m-%dT%H
 _HEALTH_CHECK_SECONDS = 60
 
 
-def _parse_secrets(
-    _context: click.Context, _option: click.Parameter, values: tuple[str, ...]
+def _parse_pairs(
+    _context: click.Context, option: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str]:
-    return dict(_parse_secret(value, "a secret is ID:KEY") for value in values)
+    name = f"a {option.opts[0].lstrip('-')} is {option.metavar}"
+    return dict(_parse_pair(value, name) for value in values)
 
 
-def _parse_secret(text: str, words: str) -> tuple[str, str]:
-    secret_id, colon, key = text.partition(":")
-    if not (secret_id and colon and key):
+def _parse_pair(text: str, words: str) -> tuple[str, str]:
+    secret_id, colon, secret = text.partition(":")
+    if not (secret_id and colon and secret):
         raise click.BadParameter(words)  # without the text: it is a secret
-    return secret_id, key
+    return secret_id, secret
 
 
 def _read_secrets(
@@ -50,7 +51,7 @@ def _read_secrets(
     except (OSError, UnicodeDecodeError) as error:
         raise click.BadParameter(f"{path} cannot be read: {type(error).__name__}") from error
     secrets = dict(
-        _parse_secret(line.strip(), f"{path}, line {number}: a secret is ID:KEY")
+        _parse_pair(line.strip(), f"{path}, line {number}: a secret is ID:KEY")
         for number, line in enumerate(lines, 1)
         if line.strip() and not line.lstrip().startswith("#")
     )
@@ -85,7 +86,7 @@ def _is_loopback(host: str) -> bool:
     "secrets",
     multiple=True,
     metavar="ID:KEY",
-    callback=_parse_secrets,
+    callback=_parse_pairs,
     envvar="FACESHAPE_SECRETS",
     help="Accept requests signed with this key; may be given several times. Better set in the "
     "environment variable FACESHAPE_SECRETS, separated by spaces: others see command lines.",
@@ -97,6 +98,16 @@ def _is_loopback(host: str) -> bool:
     callback=_read_secrets,
     envvar="FACESHAPE_SECRETS_FILE",
     help="A file with more of them: one ID:KEY in a line.",
+)
+@click.option(
+    "--token",
+    "tokens",
+    multiple=True,
+    metavar="ID:TOKEN",
+    callback=_parse_pairs,
+    envvar="FACESHAPE_TOKENS",
+    help="Requests of this SecretId must carry this token (X-TC-Token), as those of temporary keys "
+    "do. Better set in the environment variable FACESHAPE_TOKENS.",
 )
 @click.option("--accept-any-signature", is_flag=True, help="Check no signature.")
 @click.option(
@@ -145,6 +156,7 @@ def serve(
     port: int,
     secrets: dict[str, str],
     secrets_of_file: dict[str, str],
+    tokens: dict[str, str],
     accept_any_signature: bool,
     insecure: bool,
     allow_urls: bool,
@@ -156,7 +168,7 @@ def serve(
     forwarded_allow_ips: str | None,
     workers: int,
 ) -> None:
-    """Answer AnalyzeFace over HTTP, for Tencent's SDKs."""
+    """Answer AnalyzeFace and DetectFace over HTTP, for Tencent's SDKs."""
     secrets = {**secrets_of_file, **secrets}
     if bool(secrets) == accept_any_signature:
         raise click.UsageError(
@@ -177,6 +189,7 @@ def serve(
 
     settings = app.ServerSettings(
         secrets=None if accept_any_signature else secrets,
+        tokens=tokens,
         threads=threads,
         queue=queue,
         request_timeout=request_timeout,

@@ -11,6 +11,7 @@ import ipaddress
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,14 +21,19 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route, Router
+from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from faceshape.errors import FaceShapeError
-from faceshape.tencent.api import Engine, analyze_face, error_response
+from faceshape.tencent.api import Engine, error_response, respond
 from faceshape.tencent.api import Response as ApiResponse
 from faceshape.tencent.fetch import FetchPolicy, fetch
-from faceshape.tencent.parameters import Language, parse_language, parse_parameters
+from faceshape.tencent.parameters import (
+    Language,
+    parse_analyze_face,
+    parse_detect_face,
+    parse_language,
+)
 from faceshape.tencent.protocol_errors import DeadlineError
 from faceshape.tencent.server.bodies import Bodies, Body
 from faceshape.tencent.server.connections import Connections, most_connections
@@ -62,6 +68,7 @@ SETTINGS_VARIABLE = "FACESHAPE_SERVER_SETTINGS"
 _READERS = 2
 # Downloads at the same time, and those that wait: a silent host keeps a thread for seconds.
 _DOWNLOADS, _WAITING_DOWNLOADS = 32, 32
+_ABSOLUTE_FORM = re.compile(r"https?://[^/]*(?P<path>.*)", re.IGNORECASE | re.DOTALL)
 _Result = TypeVar("_Result")
 _logger = logging.getLogger(__name__)
 _access_logger = logging.getLogger("faceshape.access")
@@ -84,6 +91,7 @@ class ServerSettings:
             What the system's limit on file descriptors allows may be fewer.
         any_host: without signatures, a request's Host may also be another than loopback.
         urls: how pictures are downloaded.
+        tokens: SecretId → the token that its requests must carry; see `SignatureVerifier`.
     """
 
     secrets: Mapping[str, str] | None = field(repr=False)
@@ -97,6 +105,7 @@ class ServerSettings:
     connections: int = 16_384
     any_host: bool = False
     urls: FetchPolicy = field(default_factory=FetchPolicy)
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> str:
         """Return the settings as text, the secrets included."""
@@ -134,9 +143,8 @@ def create_app(settings: ServerSettings, engine: Engine | None = None) -> Router
     async def metrics(_: Request) -> Response:
         return Response(api.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    routes = [Route("/healthz", healthz), Route("/metrics", metrics), Mount("/", app=api)]
-    # The default: targets that are no paths, like those of OPTIONS *.
-    return Router(routes, redirect_slashes=False, default=api, lifespan=lifespan)
+    routes = [Route("/healthz", healthz), Route("/metrics", metrics)]
+    return _TargetRouter(routes, redirect_slashes=False, default=api, lifespan=lifespan)
 
 
 def app_from_environment() -> Router:
@@ -148,6 +156,16 @@ def app_from_environment() -> Router:
     return create_app(ServerSettings.from_json(os.environ[SETTINGS_VARIABLE]))
 
 
+class _TargetRouter(Router):
+    """A router that understands each form of request target (RFC 9112, section 3.2)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route a request whose target may be ``/path``, ``http://host/path`` or ``*``."""
+        if scope["type"] == "http" and (absolute := _ABSOLUTE_FORM.match(scope["path"])):
+            scope = {**scope, "path": absolute["path"] or "/"}
+        await super().__call__(scope, receive, send)
+
+
 class _Api:
     """The ASGI application behind the API's paths."""
 
@@ -155,7 +173,9 @@ class _Api:
         self._settings = settings
         self._engine = engine
         secrets = settings.secrets
-        self._verifier = None if secrets is None else SignatureVerifier(secrets)
+        self._verifier = (
+            None if secrets is None else SignatureVerifier(secrets, tokens=settings.tokens)
+        )
         self.connections = Connections(most_connections(settings.connections))
         self.bodies = Bodies(
             settings.bodies, settings.body_bytes, settings.body_rate, settings.body_timeout
@@ -204,51 +224,50 @@ class _Api:
             answer.code,
             answer.request_id,
             1000 * seconds,
-            f" reason={answer.reason}" if answer.reason else "",
+            f" reason: {answer.reason}" if answer.reason else "",
         )
 
     async def _answer(
         self, scope: Scope, headers: Mapping[str, str], receive: Receive
     ) -> "_Answer":
-        language = request_language(headers)
+        method, query = scope["method"], scope["query_string"].decode("latin-1")
+        language: Language | None = None
+        data = bytearray()
         try:
             if self._verifier is None:
                 refuse_foreign_pages(headers, self._settings.any_host)
             # A body that cannot be part of a good request is not read at all.
-            limit = check_head(scope["method"], headers, self._verifier)
+            limit = check_head(method, headers, self._verifier)
             with Body(self.bodies) as body:
-                request = HttpRequest(
-                    scope["method"],
-                    scope["query_string"].decode("latin-1"),
-                    headers,
-                    await body.read(receive, limit),
-                )
+                data = await body.read(receive, limit)
                 deadline = time.monotonic() + self._settings.request_timeout
+                request = HttpRequest(method, query, headers, data)
                 call = await self._run(
                     self._readers, partial(read_call, request, self._verifier), deadline
                 )
-                del request
-                body.forget()
                 language = parse_language(call)
+                # What was made of the bytes is as large, and may have to wait.
+                del request
+                data = bytearray()
+                body.forget()
                 return _encode(await self._analyze(call, deadline))
-        except FaceShapeError as error:
-            return _encode_error(error, language)
         except ClientDisconnect:
             raise
+        except FaceShapeError as error:
+            return _encode_error(error, language or request_language(headers, query, data))
         except Exception:
             _logger.exception("a request could not be answered")
-            return _encode_error(FaceShapeError(), language)
+            return _encode_error(FaceShapeError(), request_language(headers))
 
     async def _analyze(self, call: Mapping[str, Any], deadline: float) -> ApiResponse:
         """Answer a call; what it must download first takes no thread from other calls."""
         url = _url(call)
         if url is not None:
-            picture = await self._run(
-                self._downloads, partial(fetch, url, self._settings.urls), deadline
-            )
+            download = partial(fetch, url, self._settings.urls)
+            picture = await self._run(self._downloads, download, deadline)
             own = {name: value for name, value in call.items() if name != "Url"}
             call = {**own, "Image": base64.b64encode(picture).decode("ascii")}
-        return await self._run(self.pool, partial(analyze_face, call, self._engine), deadline)
+        return await self._run(self.pool, partial(respond, call, self._engine), deadline)
 
     async def _run(
         self, pool: BoundedPool, function: Callable[[], _Result], deadline: float
@@ -278,8 +297,9 @@ def _url(call: Mapping[str, Any]) -> str | None:
     """Return what a call wants to be downloaded; None if nothing, or if it is no good call."""
     if not call.get("Url"):
         return None
+    parse = parse_detect_face if call.get("Action") == "DetectFace" else parse_analyze_face
     try:
-        return parse_parameters(call).picture
+        return parse(call).picture
     except FaceShapeError:
         return None
 
