@@ -23,7 +23,7 @@ _BACKLOG = 256
 _LONGEST_END = 30
 _LOG_FORMAT, _LOG_TIME = "%(asctime)s %(levelprefix)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"
 # A worker that answers later is killed: uvicorn's 5 s kill healthy ones on a busy machine.
-_HEALTH_CHECK_SECONDS = 60
+_HEALTH_CHECK_SECONDS = 20
 
 
 def _parse_pairs(
