@@ -34,7 +34,11 @@ PYTHON_SDKS = {
 TCCLI = [
     "--no-deps",
     "tccli==3.1.189.1",
-    *("tencentcloud-sdk-python-common", "tencentcloud-sdk-python-iai", "tencentcloud-sdk-python-cvm"),
+    *(
+        "tencentcloud-sdk-python-common",
+        "tencentcloud-sdk-python-iai",
+        "tencentcloud-sdk-python-cvm",
+    ),
     *("certifi", "charset-normalizer", "cos-python-sdk-v5", "crcmod", "idna", "jmespath"),
     *("pycryptodome", "requests", "six", "urllib3", "xmltodict"),
 ]
