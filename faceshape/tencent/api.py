@@ -204,7 +204,7 @@ def _large_boxes(faces: Sequence[FaceShape], smallest: int) -> list[list[int]]:
     boxes = face_rectangles(faces)
     boxes = boxes[boxes[:, 2:].min(axis=1) >= smallest]
     if not len(boxes):
-        raise FaceTooSmallError(f"all faces are smaller than {smallest} pixels")
+        raise FaceTooSmallError
     ordered: list[list[int]] = boxes[np.argsort(-boxes[:, 2:].prod(axis=1), kind="stable")].tolist()
     return ordered
 
