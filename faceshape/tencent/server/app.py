@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route, Router
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from faceshape.errors import FaceShapeError
@@ -67,6 +67,7 @@ class ServerSettings:
         request_timeout: seconds for the answer once the request is read.
         body_timeout: seconds for reading a request's body.
         urls: how pictures are downloaded.
+        explorer: serve the API Explorer, a page for browsers, too.
     """
 
     secrets: Mapping[str, str] | None = field(repr=False)
@@ -75,6 +76,7 @@ class ServerSettings:
     request_timeout: float = 10.0
     body_timeout: float = 30.0
     urls: FetchPolicy = field(default_factory=FetchPolicy)
+    explorer: bool = False
 
     def to_json(self) -> str:
         """Return the settings as text, the secrets included."""
@@ -90,7 +92,7 @@ class ServerSettings:
 
 
 def create_app(settings: ServerSettings, engine: Engine | None = None) -> Router:
-    """Return the application: the API at every path but /healthz and /metrics.
+    """Return the application: the API at every path but /healthz, /metrics and the Explorer's.
 
     Args:
         settings: how it behaves.
@@ -110,7 +112,14 @@ def create_app(settings: ServerSettings, engine: Engine | None = None) -> Router
     async def metrics(_: Request) -> Response:
         return Response(api.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    routes = [Route("/healthz", healthz), Route("/metrics", metrics), Mount("/", app=api)]
+    routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics)]
+    if settings.explorer:
+        from faceshape.tencent.server.explorer import explorer_routes
+
+        routes += explorer_routes(
+            any_signature=settings.secrets is None, urls=settings.urls.allow_urls
+        )
+    routes.append(Mount("/", app=api))
     return Router(routes, redirect_slashes=False, lifespan=lifespan)
 
 
