@@ -68,7 +68,9 @@ def explorer_routes(*, any_signature: bool, urls: bool) -> list[BaseRoute]:
         name = request.path_params["name"] or "index.html"
         if name not in page:
             return Response("no such file\n", 404, HEADERS, "text/plain")
-        return Response(page[name], headers=HEADERS, media_type=_MEDIA_TYPES[PurePosixPath(name).suffix])
+        return Response(
+            page[name], headers=HEADERS, media_type=_MEDIA_TYPES[PurePosixPath(name).suffix]
+        )
 
     async def server_facts(_: Request) -> Response:
         return JSONResponse(facts, headers=HEADERS)

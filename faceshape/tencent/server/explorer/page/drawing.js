@@ -2,18 +2,22 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const REACH = 14; // pixels of the screen from the pointer to the mark that it means
-const LEAST_RADIUS = 2; // pixels of the screen
+const LEAST_RADIUS = 2.5; // pixels of the screen
+const CLOSE_UP_MARGIN = 1.3; // of the picture that is shown to what the marks cover
+const LARGEST_ZOOM = 12;
 
 /** Draws marks over an image, and says which of them the pointer or the keyboard means. */
 export class Drawing {
   /**
-   * @param {HTMLElement} stage holds the image
+   * @param {HTMLElement} stage the frame, which holds the view
+   * @param {HTMLElement} view holds the image; it is what is zoomed
    * @param {{name: string, colour: string, curves: number[][]}[]} groups
    * @param {(mark: object|null, picked: boolean) => void} onPoint a mark is meant, or none; picked
    *   is true when it was clicked
    */
-  constructor(stage, groups, onPoint) {
+  constructor(stage, view, groups, onPoint) {
     this.stage = stage;
+    this.view = view;
     this.groups = groups;
     this.onPoint = onPoint;
     this.hidden = new Set();
@@ -21,7 +25,8 @@ export class Drawing {
     this.tip = document.createElement("div");
     this.tip.className = "tip";
     this.tip.hidden = true;
-    stage.append(this.svg, this.tip);
+    view.append(this.svg);
+    stage.append(this.tip);
     this.svg.addEventListener("pointermove", (event) => this.onPoint(this.nearest(event), false));
     this.svg.addEventListener("pointerleave", () => this.onPoint(null, false));
     this.svg.addEventListener("click", (event) => this.onPoint(this.nearest(event), true));
@@ -37,6 +42,7 @@ export class Drawing {
     this.current = null;
     this.tip.hidden = true;
     this.svg.replaceChildren();
+    this.zoom(false);
     if (marks === null) {
       return;
     }
@@ -59,9 +65,7 @@ export class Drawing {
     const layer = node("g", { class: "group", "data-group": name, color: colour });
     for (const curve of curves) {
       const members = curve.map((index) => points[index]).filter(Boolean);
-      const path = node("path", { d: smoothCurve(members), class: "curve" });
-      path.style.strokeWidth = extent / 250;
-      layer.append(path);
+      layer.append(node("path", { d: smoothCurve(members), class: "curve" }));
     }
     for (const point of points) {
       // The numbers name pixels; their centres are half a pixel further.
@@ -89,6 +93,30 @@ export class Drawing {
     }
   }
 
+  /** Show the faces alone, or the whole picture. */
+  zoom(on) {
+    const { x, y, scale } = on ? this.closeUp() : { x: 0.5, y: 0.5, scale: 1 };
+    const shift = (centre) => 100 * Math.min(0, Math.max(1 - scale, 0.5 - centre * scale));
+    this.view.style.transform = `translate(${shift(x)}%, ${shift(y)}%) scale(${scale})`;
+    this.scale();
+    this.highlight(this.current);
+  }
+
+  // The centre of all marks, as fractions of the picture, and how much larger they may be.
+  closeUp() {
+    const { width, height } = this.marks;
+    const marks = [...this.shapes.values()].map(({ mark }) => mark);
+    const range = (name, side, whole) => {
+      const first = Math.min(...marks.map((mark) => mark[name])) / whole;
+      const last = Math.max(...marks.map((mark) => mark[name] + (mark[side] ?? 0))) / whole;
+      return [(first + last) / 2, last - first];
+    };
+    const [x, spanX] = range("x", "width", width);
+    const [y, spanY] = range("y", "height", height);
+    const scale = 1 / (CLOSE_UP_MARGIN * Math.max(spanX, spanY));
+    return { x, y, scale: Math.min(LARGEST_ZOOM, Math.max(1, scale)) };
+  }
+
   /** Highlight the mark of a path; null highlights none. */
   highlight(path) {
     this.shapes.get(this.current)?.shape.classList.remove("current");
@@ -103,11 +131,14 @@ export class Drawing {
 
   placeTip({ x, y, label }) {
     this.tip.textContent = label;
-    const { width, height } = this.marks;
-    this.tip.style.left = `${(100 * (x + 0.5)) / width}%`;
-    this.tip.style.top = `${(100 * (y + 0.5)) / height}%`;
-    this.tip.classList.toggle("leftwards", x > width / 2);
-    this.tip.classList.toggle("upwards", y > height / 2);
+    const [frame, picture] = [this.stage, this.svg].map((one) => one.getBoundingClientRect());
+    const pixel = picture.width / this.marks.width;
+    const left = picture.left - frame.left + (x + 0.5) * pixel;
+    const top = picture.top - frame.top + (y + 0.5) * pixel;
+    this.tip.style.left = `${left}px`;
+    this.tip.style.top = `${top}px`;
+    this.tip.classList.toggle("leftwards", left > frame.width / 2);
+    this.tip.classList.toggle("upwards", top > frame.height / 2);
   }
 
   visible() {
@@ -158,7 +189,8 @@ export class Drawing {
     if (!this.marks || width === 0) {
       return;
     }
-    const pixel = this.marks.width / width;
+    const pixel = this.marks.width / width; // of the screen, in the picture's
+    this.svg.style.setProperty("--pixel", `${pixel}px`);
     for (const { shape, size } of this.shapes.values()) {
       if (size > 0) {
         shape.setAttribute("r", Math.max(size, LEAST_RADIUS * pixel));

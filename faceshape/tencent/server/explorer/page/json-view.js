@@ -11,8 +11,13 @@ export class JsonView {
   constructor(pre, onPoint) {
     this.pre = pre;
     this.places = new Map(); // path → element
-    pre.addEventListener("pointerover", (event) => {
-      onPoint(event.target.closest(".place")?.dataset.path ?? null);
+    let at = null;
+    pre.addEventListener("pointermove", ({ target, clientX, clientY }) => {
+      // Text that scrolls under a resting pointer moves nothing.
+      if (at !== `${clientX},${clientY}`) {
+        at = `${clientX},${clientY}`;
+        onPoint(target.closest(".place")?.dataset.path ?? null);
+      }
     });
     pre.addEventListener("pointerleave", () => onPoint(null));
   }

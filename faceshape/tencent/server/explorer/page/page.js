@@ -10,6 +10,8 @@ import { PictureSource } from "./source.js";
 import { makeTabs } from "./tabs.js";
 import { language, setLanguage, text, writeTexts } from "./texts.js";
 
+const NARROW = matchMedia("(max-width: 46rem)"); // as in style.css: the result is below the form
+
 const find = (id) => document.getElementById(id);
 
 const server = await (await fetch("server.json")).json();
@@ -17,7 +19,7 @@ const groupNames = server.groups.map(({ name }) => name);
 
 const source = new PictureSource(server.limits, pictureChanged);
 const form = new CallForm(server, renderCode);
-const drawing = new Drawing(find("stage"), server.groups, pointAt);
+const drawing = new Drawing(find("stage"), find("view"), server.groups, pointAt);
 const json = new JsonView(find("response"), (path) => highlight(path, false));
 
 let outcome = null; // of the last call: {call, request, answer, content, marks, problem}
@@ -68,6 +70,11 @@ document.addEventListener("keydown", (event) => {
   }
 });
 find("code-path").addEventListener("input", renderCode);
+find("zoom").addEventListener("click", () => {
+  const zoomed = find("zoom").getAttribute("aria-pressed") !== "true";
+  find("zoom").setAttribute("aria-pressed", String(zoomed));
+  drawing.zoom(zoomed);
+});
 
 render();
 document.documentElement.dataset.ready = "true";
@@ -96,6 +103,9 @@ async function call() {
   }
   renderOutcome();
   selectDetail(find("tab-response"));
+  if (NARROW.matches) {
+    find("result").scrollIntoView();
+  }
 }
 
 async function answerTo(request) {
@@ -223,6 +233,8 @@ function renderPicture() {
     find("image").alt = text("pictureAlt", { name: shown.name });
   }
   drawing.draw(answered ? marksOf(content, groupNames) : null);
+  find("zoom").hidden = drawing.shapes.size === 0;
+  find("zoom").setAttribute("aria-pressed", "false");
   drawing.svg.toggleAttribute("hidden", !answered);
   find("stage").classList.toggle("bare", answered && (!shown || otherFrame));
   const hasPoints = answered && Boolean(content.FaceShapeSet);

@@ -1,6 +1,5 @@
-// The page's words in Chinese and English. A {name} in them is filled in by `text`.
-
-const WORDS = {
+/** The page's words in English and Chinese; `text` fills in a {name} in them. */
+export const WORDS = {
   en: {
     title: "API Explorer",
     skipToResult: "Skip to the result",
@@ -22,7 +21,7 @@ const WORDS = {
     cancel: "Cancel",
     cameraFailed: "The camera cannot be used: {reason}.",
     urlAllowed: "If both are given, the server takes the Url.",
-    urlRefused: "This server downloads nothing; start it with --allow-urls for this.",
+    urlRefused: "Needs a server with --allow-urls.",
 
     noPicture: "Choose a picture first, or give a Url.",
     notAPicture: "{name} is no picture that this browser can read.",
@@ -30,7 +29,7 @@ const WORDS = {
     tooLong: "{width} × {height} pixels: too long and narrow to be reduced to what the API takes.",
     tooHeavy: "The picture is over 5 MB in base64 and cannot be reduced any further.",
     converted: "The API takes no {type}, so the page sends the picture as JPEG.",
-    reduced: "The picture is over the API's limits, so the page sends a reduced copy: JPEG of {width} × {height} pixels.",
+    reduced: "The picture is over the API's limits, so the page sends a JPEG copy of {width} × {height} pixels.",
     saveCopy: "Save this copy",
     saveForCode: "The code on this page reads a file. For the same answer give it this copy.",
 
@@ -78,7 +77,7 @@ const WORDS = {
     drawingHelp: "Point at a landmark to find it in the response, and the other way round. With the keyboard: go to the picture, then use the arrow keys.",
     drawing: "Landmarks on the picture; arrow keys move from one to the next",
     pictureAlt: "The picture that was sent: {name}",
-    allGroups: "All",
+    zoom: "Zoom to the faces",
 
     details: "Response, request, signature and code",
     response: "Response",
@@ -124,7 +123,7 @@ const WORDS = {
     cancel: "取消",
     cameraFailed: "无法使用摄像头：{reason}。",
     urlAllowed: "两者都提供时，服务端只使用 Url。",
-    urlRefused: "此服务未开启下载；需以 --allow-urls 启动。",
+    urlRefused: "服务需以 --allow-urls 启动。",
 
     noPicture: "请先选择图片，或填写 Url。",
     notAPicture: "浏览器无法读取图片 {name}。",
@@ -132,7 +131,7 @@ const WORDS = {
     tooLong: "{width} × {height} 像素：图片过于狭长，无法缩小到接口的限制之内。",
     tooHeavy: "图片 base64 编码后超过 5 MB，且无法继续缩小。",
     converted: "接口不支持 {type}，页面改以 JPEG 发送。",
-    reduced: "图片超出接口限制，页面发送缩小后的副本：JPEG，{width} × {height} 像素。",
+    reduced: "图片超出接口限制，页面改发 JPEG 副本，{width} × {height} 像素。",
     saveCopy: "保存副本",
     saveForCode: "本页代码从文件读取图片；使用此副本可得到相同结果。",
 
@@ -180,7 +179,7 @@ const WORDS = {
     drawingHelp: "指向一个关键点，即可在响应中找到它，反之亦然。使用键盘：先移到图片，再按方向键。",
     drawing: "图片上的关键点；用方向键逐个移动",
     pictureAlt: "已发送的图片：{name}",
-    allGroups: "全部",
+    zoom: "放大人脸",
 
     details: "响应、请求、签名与代码",
     response: "响应",

@@ -16,7 +16,8 @@ export function code(call) {
     `from tencentcloud.iai.v20200303.models import ${call.action}Request`,
     "",
     "credential = Credential(",
-    `    ${key("TENCENTCLOUD_SECRET_ID")}, ${key("TENCENTCLOUD_SECRET_KEY")}`,
+    `    ${key("TENCENTCLOUD_SECRET_ID")},`,
+    `    ${key("TENCENTCLOUD_SECRET_KEY")},`,
     ")",
     `http = HttpProfile(protocol=${double(call.scheme)}, endpoint=${double(call.host)})`,
     `profile = ClientProfile(httpProfile=http, language=${double(call.language)})`,
@@ -26,7 +27,10 @@ export function code(call) {
     Object.entries(call.parameters).map(([name, given]) => `request.${name} = ${value(given, double)}`),
     call.url
       ? `request.Url = ${double(call.url)}`
-      : `request.Image = base64.b64encode(Path(${double(call.path)}).read_bytes()).decode()`,
+      : [
+          `picture = Path(${double(call.path)}).read_bytes()`,
+          "request.Image = base64.b64encode(picture).decode()",
+        ],
     `print(client.${call.action}(request).to_json_string())`,
   );
 }
