@@ -5,27 +5,37 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from faceshape.tencent.protocol_errors import BusyError, DeadlineError
 
-__all__ = ["InferencePool", "Place"]
+__all__ = ["BoundedPool", "Place", "threads_at_work"]
 
 _Result = TypeVar("_Result")
+_THREAD_NAME = "faceshape-pool-"
 
 
-class InferencePool:
+class BoundedPool:
     """Threads that work, and places for requests that work or wait."""
 
-    def __init__(self, threads: int, queue: int) -> None:
+    def __init__(self, name: str, threads: int, queue: int) -> None:
         """Start no thread yet; they start with the first requests.
 
         Args:
+            name: of the threads.
             threads: requests that are worked on at the same time.
-            queue: requests that may be held beside those: read from the network, or waiting.
+            queue: requests that may wait beside those.
         """
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="faceshape-inference")
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=_THREAD_NAME + name)
         self._places = threading.Semaphore(threads + queue)
+        self._threads = threads
+        self._overdue = 0
+        self._lock = threading.Lock()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether every thread works on something whose time is over."""
+        return self._overdue >= self._threads
 
     def enter(self) -> "Place":
         """Return a place for a request.
@@ -35,11 +45,15 @@ class InferencePool:
         """
         if not self._places.acquire(blocking=False):
             raise BusyError
-        return Place(self._executor, self._places)
+        return Place(self._executor, self._places, self._count_overdue)
 
     def close(self) -> None:
-        """Finish what is being worked on, drop what waits."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        """Drop what waits; do not wait for what is being worked on."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _count_overdue(self, change: int) -> None:
+        with self._lock:
+            self._overdue += change
 
 
 class Place:
@@ -49,10 +63,16 @@ class Place:
     time is over keeps its place until the thread returns.
     """
 
-    def __init__(self, executor: ThreadPoolExecutor, places: threading.Semaphore) -> None:
+    def __init__(
+        self,
+        executor: ThreadPoolExecutor,
+        places: threading.Semaphore,
+        count_overdue: Callable[[int], None],
+    ) -> None:
         self._executor = executor
         self._places = places
-        self._work: Future[object] | None = None
+        self._count_overdue = count_overdue
+        self._work: Future[tuple[Any, Exception | None]] | None = None
 
     async def run(self, function: Callable[[], _Result], seconds: float) -> _Result:
         """Run a function in a thread of the pool; at most once per place.
@@ -61,12 +81,23 @@ class Place:
             DeadlineError: it did not return within so many seconds. If it still waited for a
                 thread, it never runs.
         """
-        work = self._executor.submit(function)
-        self._work = work  # type: ignore[assignment]  # a Future of any result; only its end matters
+        work = self._executor.submit(_outcome, function)
+        self._work = work
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(work), seconds)
+            result, error = await asyncio.wait_for(asyncio.wrap_future(work), seconds)
         except asyncio.TimeoutError:
+            if not work.cancel():
+                self._count_overdue(1)
+                work.add_done_callback(lambda _: self._count_overdue(-1))
             raise DeadlineError from None
+        try:
+            if error is not None:
+                raise error
+            return result  # type: ignore[return-value]  # None only where there is an error
+        finally:
+            # Else the error would hold this frame, and this frame the error: with them a request
+            # would stay in memory until Python's garbage collector looks for cycles.
+            del work, error
 
     def __enter__(self) -> "Place":
         return self
@@ -81,3 +112,24 @@ class Place:
             self._places.release()
         else:
             self._work.add_done_callback(lambda _: self._places.release())
+            self._work = None  # its error holds this place; see `run`
+
+
+def _outcome(function: Callable[[], _Result]) -> tuple[_Result | None, Exception | None]:
+    """Return a function's result or its exception."""
+    try:
+        return function(), None
+    except Exception as error:  # noqa: BLE001 - it is raised again where the result is awaited
+        return None, error
+
+
+def threads_at_work(seconds: float = 0.5) -> bool:
+    """Return whether closed pools of this process still work on something.
+
+    Args:
+        seconds: how long idle threads have to end.
+    """
+    threads = [one for one in threading.enumerate() if one.name.startswith(_THREAD_NAME)]
+    for one in threads:
+        one.join(seconds)
+    return any(one.is_alive() for one in threads)

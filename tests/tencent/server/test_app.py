@@ -170,7 +170,10 @@ def test_keep_alive(port, image, stub):
 
 @pytest.mark.parametrize(
     ("action", "version", "expected"),
-    [("DetectFace", "2020-03-03", "InvalidAction"), ("AnalyzeFace", "2018-03-01", "NoSuchVersion")],
+    [
+        ("CompareFace", "2020-03-03", "InvalidAction"),
+        ("AnalyzeFace", "2019-03-01", "NoSuchVersion"),
+    ],
 )
 @pytest.mark.parametrize("sign", ["TC3-HMAC-SHA256", "HmacSHA256"])
 def test_other_actions_and_versions(
@@ -228,7 +231,7 @@ def test_other_methods(port, method):
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b'"text"', b"\xff", b"null", b"1" * 5000, b"[" * 100_000]
+    "body", [b"{", b"[]", b'"text"', b"\xff", b"0", b"1" * 5000, b"[" * 100_000]
 )
 def test_bodies_that_are_no_objects(open_port, body):
     assert code(ask(open_port, body=body, headers=headers())) == "InvalidParameter"
@@ -244,9 +247,10 @@ def test_missing_common_parameters(open_port, image):
         assert name in response["Error"]["Message"]
 
 
-def test_empty_body_is_no_parameters(open_port):
+@pytest.mark.parametrize("body", [b"", b"null", b" null\n", b"{}"])
+def test_an_empty_body_is_no_parameters(open_port, body):
     expected = "MissingParameter.ErrorParameterEmpty"
-    assert code(ask(open_port, headers=headers())) == expected
+    assert code(ask(open_port, body=body, headers=headers())) == expected
 
 
 def test_a_name_that_comes_twice(open_port):
@@ -283,7 +287,7 @@ def test_body_without_a_length_is_bounded_too(open_port):
 
 
 def test_a_body_that_does_not_come(settings, stub, serving):
-    with serving(replace(settings, body_timeout=0.2), stub) as port:
+    with serving(replace(settings, secrets=None, body_timeout=0.2), stub) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.putrequest("POST", "/")
         for name, value in headers(Content_Length="100").items():

@@ -126,7 +126,7 @@ def test_changed_headers(changes, code):
     ("old", "new", "code"),
     [
         ("2026-11-22", "2026-11-23", "AuthFailure.SignatureFailure"),
-        ("/iai/", "/cvm/", "AuthFailure.InvalidAuthorization"),
+        ("/iai/", "/cvm/", "AuthFailure.SignatureFailure"),
         ("tc3_request", "tc2_request", "AuthFailure.InvalidAuthorization"),
         ("AKID", "BKID", "AuthFailure.SecretIdNotFound"),
         ("SignedHeaders=content-type;", "SignedHeaders=", "AuthFailure.InvalidAuthorization"),
