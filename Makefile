@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-browser lint clean
 
 demo: .venv/demo
 	@mkdir -p out
@@ -12,6 +12,10 @@ demo: .venv/demo
 
 test: .venv/test
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+
+# Needs a Chromium: apt-get install chromium. Without one the tests are skipped.
+test-browser: .venv/browser
+	$(BIN)/python -m pytest tests/tencent/server/test_explorer_page.py
 
 lint: .venv/test
 	$(BIN)/ruff check .
@@ -31,4 +35,8 @@ clean:
 
 .venv/test: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	@touch $@
+
+.venv/browser: .venv/test
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench,browser]'
 	@touch $@

@@ -86,7 +86,6 @@ def test_calls_of_the_api_are_none_of_its_concern(client):
         client.get("/"),
         client.get("/?Action=AnalyzeFace", headers=html),
         client.post("/", json={}, headers=html),
-        client.post("/explorer/", json={}),
     ):
         assert response.status_code == 200
         assert "Error" in response.json()["Response"]

@@ -93,6 +93,7 @@ async function call() {
   const picture = asked.url ? null : source.picture;
   find("send").disabled = true;
   find("result").setAttribute("aria-busy", "true");
+  find("status").className = "";
   find("status").textContent = text("sending");
   try {
     const request = await prepare({ ...asked, file: picture }, form.keys());

@@ -7,6 +7,7 @@ export function code(call) {
   return lines(
     "#!/usr/bin/env bash",
     "set -euo pipefail",
+    !call.anyKey && "# Reads TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY.",
     call.anyKey && "export TENCENTCLOUD_SECRET_ID=any TENCENTCLOUD_SECRET_KEY=any",
     "",
     writeBody(call),
