@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 import cv2
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from faceshape.errors import FaceShapeError
@@ -93,6 +93,7 @@ class ServerSettings:
         any_host: without signatures, a request's Host may also be another than loopback.
         urls: how pictures are downloaded.
         tokens: SecretId → the token that its requests must carry; see `SignatureVerifier`.
+        explorer: serve the API Explorer, a page for browsers, too.
     """
 
     secrets: Mapping[str, str] | None = field(repr=False)
@@ -107,6 +108,7 @@ class ServerSettings:
     any_host: bool = False
     urls: FetchPolicy = field(default_factory=FetchPolicy)
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    explorer: bool = False
 
     def to_json(self) -> str:
         """Return the settings as text, the secrets included."""
@@ -122,7 +124,7 @@ class ServerSettings:
 
 
 def create_app(settings: ServerSettings, engine: Engine | None = None) -> Router:
-    """Return the application: the API at every path but /healthz and /metrics.
+    """Return the application: the API at every path but /healthz, /metrics and the Explorer's.
 
     Args:
         settings: how it behaves.
@@ -144,7 +146,13 @@ def create_app(settings: ServerSettings, engine: Engine | None = None) -> Router
     async def metrics(_: Request) -> Response:
         return Response(api.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    routes = [Route("/healthz", healthz), Route("/metrics", metrics)]
+    routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics)]
+    if settings.explorer:
+        from faceshape.tencent.server.explorer import explorer_routes
+
+        routes += explorer_routes(
+            any_signature=settings.secrets is None, urls=settings.urls.allow_urls
+        )
     return _TargetRouter(routes, redirect_slashes=False, default=api, lifespan=lifespan)
 
 
