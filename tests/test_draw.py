@@ -3,6 +3,7 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from faceshape.core.contract import GROUPS, interocular_distance
@@ -150,3 +151,17 @@ def test_a_ring_is_as_wide_as_a_point_may_be_off(face):
     distance = np.hypot(x + 0.5 - large.points[10, 0], y + 0.5 - large.points[10, 1])
     assert len(distance) > 20
     np.testing.assert_allclose(distance, radius, atol=2.5)
+
+
+def test_every_source_is_drawn_on(portrait, face, tmp_path):
+    expected = overlay(portrait, [face])
+    path = tmp_path / "photo.png"
+    Image.fromarray(portrait).save(path)
+    for source in (path, path.read_bytes(), Image.open(path), portrait.astype(np.uint16) * 257):
+        np.testing.assert_array_equal(overlay(source, [face]), expected)
+    bgr = portrait[:, :, ::-1].copy()
+    before = bgr.copy()
+    np.testing.assert_array_equal(overlay(bgr, [face], channels="bgr"), expected)
+    np.testing.assert_array_equal(bgr, before)
+    grey = overlay(np.asarray(Image.open(path).convert("L")), [face])
+    assert grey.shape == portrait.shape
