@@ -101,7 +101,7 @@ class Landmarker:
         Raises:
             ModelError: a model is missing or is not the one that the manifest names.
         """
-        names = ("alignment", "landmarks", "eyes")
+        names = ("alignment", "landmarks", "eyes", "mouth")
         return cls(*(OnnxModel(model_entry(name), threads, providers) for name in names))
 
     def locate(self, image: RGBImage, boxes: ArrayLike, roll: ArrayLike) -> DenseLandmarks:

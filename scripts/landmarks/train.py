@@ -226,9 +226,9 @@ def prepared(crops: Tensor, device: torch.device) -> Tensor:
     return crops.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
 
 
-def point_weights() -> Tensor:
-    """Return the weight (P,) of each point in the loss."""
-    of = {"profile": 1.0, "eye": 1.3, "brow": 1.2, "lip": 1.4, "nose": 1.0, "pupil": 2.0}
+def point_weights(profile: float = 1.0) -> Tensor:
+    """Return the weight (P,) of each point in the loss; the profile's is given."""
+    of = {"profile": profile, "eye": 1.3, "brow": 1.2, "lip": 1.4, "nose": 1.0, "pupil": 2.0}
     weights = torch.ones(DENSE.points)
     for curve in DENSE.curves:
         [kind] = [weight for name, weight in of.items() if name in curve.split("_")]
@@ -307,6 +307,9 @@ network_option = click.option(
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/landmarks"))
 @click.option("--epochs", default=36, show_default=True)
 @click.option("--rate", default=2.5e-3, show_default=True, help="peak learning rate")
+@click.option(
+    "--profile-weight", default=1.0, show_default=True, help="of a point of the jaw in the loss"
+)
 @click.option("--workers", default=1, show_default=True, help="processes that make crops")
 @click.option("--seed", default=90, show_default=True, help="decides what is cropped, and how")
 @initial_option("landmarks.onnx or alignment.onnx")
@@ -317,6 +320,7 @@ def main(
     out: Path,
     epochs: int,
     rate: float,
+    profile_weight: float,
     workers: int,
     seed: int,
     initial: Path | None,
@@ -350,7 +354,7 @@ def main(
     batches = iter(
         DataLoader(training, BATCH, sampler=numbers, num_workers=workers, prefetch_factor=4)
     )
-    curve_loss = CurveLoss(range(DENSE.points), point_weights()).to(device)
+    curve_loss = CurveLoss(range(DENSE.points), point_weights(profile_weight)).to(device)
     for epoch in range(first + 1, epochs + 1):
         started, losses = time.monotonic(), []
         network.train()
