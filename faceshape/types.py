@@ -132,7 +132,10 @@ class FaceShape:
             raise ShapeError(f"dense must be (P, 2), not {self.dense.shape}")
         if self.box.shape != (4,):
             raise ShapeError(f"box must be (4,), not {self.box.shape}")
-        if self.confidence is not None and self.confidence.shape != (POINT_COUNT,):
+        if self.confidence is None:
+            return
+        object.__setattr__(self, "confidence", np.asarray(self.confidence, np.float32))
+        if self.confidence.shape != (POINT_COUNT,):
             raise ShapeError(f"confidence must be ({POINT_COUNT},), not {self.confidence.shape}")
 
     def __repr__(self) -> str:

@@ -28,6 +28,7 @@ class Part(NamedTuple):
 
     Attributes:
         points: (G, K) dense indices of the points in each of its G patches, in one order.
+        eye_corners: dense indices of the outer corners, left and right.
         centring: C, the mean of the first C points is a patch's middle.
         share: (K, 1) how much of a point's new place is the close look's; the rest remains the
             whole face's. The errors of the two are independent enough for their mean to be better
@@ -35,6 +36,7 @@ class Part(NamedTuple):
     """
 
     points: NDArray[np.intp]
+    eye_corners: tuple[int, int]
     centring: int
     share: NDArray[np.float32]
 
@@ -67,7 +69,7 @@ def _eyes(topology: Topology) -> Part:
     lids = points.shape[1] - 1
     share = np.full((lids + 1, 1), _LID_SHARE, np.float32)
     share[-1] = _PUPIL_SHARE
-    return Part(points, lids, share)
+    return Part(points, _eye_corners(topology), lids, share)
 
 
 def _mouth(topology: Topology) -> Part:
@@ -75,7 +77,12 @@ def _mouth(topology: Topology) -> Part:
     lips = [topology.indices(curve) for curve in CURVES if "_lip_" in curve]
     points = np.array([list(dict.fromkeys(index for curve in lips for index in curve))])
     count = points.shape[1]
-    return Part(points, count, np.full((count, 1), _LIP_SHARE, np.float32))
+    share = np.full((count, 1), _LIP_SHARE, np.float32)
+    return Part(points, _eye_corners(topology), count, share)
+
+
+def _eye_corners(topology: Topology) -> tuple[int, int]:
+    return topology.indices("left_eye_lower")[0], topology.indices("right_eye_lower")[0]
 
 
 class CloseLook:
@@ -87,7 +94,6 @@ class CloseLook:
         self._model = model
         self._side: int = geometry["side"]
         self._extent: float = geometry["extent"]
-        self._topology = topology
         self._part = face_part(model.entry.name, topology)
 
     def refine(self, image: RGBImage, dense: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -97,8 +103,8 @@ class CloseLook:
             image: (H, W, 3) RGB.
             dense: (N, P, 2) in the picture's pixels.
         """
-        points, _, share = self._part
-        transforms = part_transforms(dense, self._part, self._topology, self._side, self._extent)
+        points, share = self._part.points, self._part.share
+        transforms = part_transforms(dense, self._part, self._side, self._extent)
         flat = transforms.reshape(-1, 2, 3)
         patches = cut_crops(image, flat, self._side)
         [in_patch] = self._model.run(patches.reshape(len(dense), -1, *patches.shape[1:]))
@@ -110,49 +116,47 @@ class CloseLook:
 
 
 def part_transforms(
-    dense: NDArray[np.float32], part: Part, topology: Topology, side: int, extent: float
+    dense: NDArray[np.float32], part: Part, side: int, extent: float
 ) -> NDArray[np.float64]:
     """Return the transforms (N, G, 2, 3) to the patches that landmarks ask for.
 
     Args:
         dense: (N, P, 2).
         part: from `face_part`.
-        topology: of the landmarks.
         side: of a patch, pixels.
         extent: its side in the picture, in distances of the outer eye corners.
     """
-    centres, lines = _centres_and_lines(dense, part, topology)
+    centres, lines = _centres_and_lines(dense, part)
     across, down = lines.T
     linear = side / (extent * (across + 1j * down))
     return _second_mirrored(centred_transforms(centres, linear[:, None], side), side)
 
 
 def patch_frames(
-    dense: NDArray[np.float32], part: Part, topology: Topology
+    dense: NDArray[np.float32], part: Part
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return where the patches are.
 
     Args:
         dense: (N, P, 2).
         part: from `face_part`.
-        topology: of the landmarks.
 
     Returns:
         The middle of each patch (N, G, 2), the distance of the outer eye corners (N,) and the
         roll (N,) of the line between them, in degrees.
     """
-    centres, lines = _centres_and_lines(dense, part, topology)
+    centres, lines = _centres_and_lines(dense, part)
     distance: NDArray[np.float64] = np.hypot(*lines.T).astype(np.float64)
     return centres, distance, line_roll(np.zeros_like(lines), lines)
 
 
 def _centres_and_lines(
-    dense: NDArray[np.float32], part: Part, topology: Topology
+    dense: NDArray[np.float32], part: Part
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Return the middle of each patch (N, G, 2) and the lines (N, 2) between outer eye corners."""
     centring = dense[:, part.points[:, : part.centring]]
     centres: NDArray[np.float64] = centring.sum(axis=2, dtype=np.float64) / part.centring
-    left, right = (topology.indices(f"{side}_eye_lower")[0] for side in ("left", "right"))
+    left, right = part.eye_corners
     lines: NDArray[np.float32] = dense[:, right] - dense[:, left]
     return centres, lines
 

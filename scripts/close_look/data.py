@@ -65,7 +65,7 @@ class Recipe:
 
     def engine_transforms(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the transforms (N, G, 2, 3) of the patches that the engine cuts for landmarks."""
-        return part_transforms(dense, self.part, DENSE, self.network.side, self.extent)
+        return part_transforms(dense, self.part, self.network.side, self.extent)
 
     def in_patches(
         self, dense: NDArray[np.float32], transforms: NDArray[np.float64]
@@ -78,7 +78,7 @@ class Recipe:
 
     def random_transforms(self, dense: NDArray[np.float32], rng: Generator) -> NDArray[np.float64]:
         """Return transforms (N, G, 2, 3) with the first networks' errors, by chance."""
-        centres, distance, roll = patch_frames(dense, self.part, DENSE)
+        centres, distance, roll = patch_frames(dense, self.part)
         looks, groups = centres.shape[:2]
         far = np.where(rng.random(looks) < 0.1, 3.0, 1.0)[:, None]
         error = rng.normal(0, self.shift, (looks, groups, 2)) * far[:, None]
@@ -145,7 +145,7 @@ class TrainingPatches(Dataset):
         if rng.random() < _GLASSES:
             window = _with_glasses(window, dense, rng)
         if rng.random() < _DARK_GLASSES:
-            [centres], [distance], [roll] = patch_frames(dense[None], _EYES, DENSE)
+            [centres], [distance], [roll] = patch_frames(dense[None], _EYES)
             window = with_dark_glasses(window, centres, float(distance), float(roll), rng)
         window = random_damage(window, dense[list(PROFILE)] / len(window), background, rng)
         looks = np.repeat(dense[None], LOOKS, axis=0)
@@ -190,7 +190,7 @@ def mean_part(faces: Faces, recipe: Recipe) -> NDArray[np.float32]:
 
 def _with_glasses(window: Picture, dense: NDArray[np.float32], rng: Generator) -> Picture:
     """Draw the frame of a pair of glasses."""
-    [centres], [distance], [roll] = patch_frames(dense[None], _EYES, DENSE)
+    [centres], [distance], [roll] = patch_frames(dense[None], _EYES)
     axes = (rng.uniform([0.17, 0.10], [0.26, 0.20]) * distance).astype(int)
     colour = np.clip(rng.normal(60, 50) + rng.normal(0, 20, 3), 0, 255).tolist()
     width = max(1, round(rng.uniform(0.015, 0.06) * distance))

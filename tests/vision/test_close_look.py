@@ -28,7 +28,7 @@ def dense(portrait, face) -> np.ndarray:
 
 
 def patches(image: np.ndarray, dense: np.ndarray) -> np.ndarray:
-    transforms = part_transforms(dense, EYES, TOPOLOGY, 40, 0.6)
+    transforms = part_transforms(dense, EYES, 40, 0.6)
     return cut_crops(image, transforms.reshape(-1, 2, 3), 40)
 
 
@@ -51,7 +51,7 @@ def test_the_right_eye_is_seen_as_the_left_one_of_the_mirrored_picture(portrait,
 
 
 def test_a_patch_shows_the_eye_upright_in_its_middle(dense):
-    [both] = part_transforms(dense, EYES, TOPOLOGY, 40, 0.6)
+    [both] = part_transforms(dense, EYES, 40, 0.6)
     for transform, rows in zip(both, POINTS, strict=True):
         lids = dense[0, rows[:-1]] @ transform[:, :2].T + transform[:, 2]
         np.testing.assert_allclose(lids.mean(axis=0), 20, atol=1e-3)
