@@ -2,12 +2,19 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
+# Where there is no home folder, pip and scikit-image are to look for theirs here.
+ifeq ($(HOME),)
+export HOME := $(CURDIR)/.venv
+endif
+
 .PHONY: demo test test-browser lint clean
 
 demo: .venv/demo
 	@mkdir -p out
 	@$(BIN)/python -c "from skimage import data, io; io.imsave('out/astronaut.png', data.astronaut())"
-	@$(BIN)/faceshape analyze out/astronaut.png --mode largest --draw out/overlay.png | tee out/response.json
+	@$(BIN)/faceshape analyze out/astronaut.png --mode largest --draw out/overlay.png > out/response.json \
+		|| { cat out/response.json; exit 1; }
+	@cat out/response.json
 	@echo "The response is out/response.json, the picture out/overlay.png" >&2
 
 test: .venv/test
@@ -26,15 +33,24 @@ lint: .venv/test
 clean:
 	rm -rf .venv out
 
+# A .venv that was only half made, or whose Python is gone, is made again: everything in it is old.
+ifeq ($(shell $(BIN)/python -m pip --version 2>/dev/null),)
+.PHONY: .venv/bin/python
+endif
+
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	@echo "Creating .venv ..." >&2
+	@$(PYTHON) -m venv .venv 2>/dev/null && $(BIN)/python -m pip --version >/dev/null 2>&1 \
+		|| $(PYTHON) -m venv --clear .venv
 
 .venv/demo: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable . scikit-image
+	@echo "Installing faceshape and scikit-image into .venv; the first time this takes minutes ..." >&2
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable . scikit-image >&2
 	@touch $@
 
 .venv/test: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	@echo "Installing faceshape and what its tests need into .venv ..." >&2
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[test,bench]' >&2
 	@touch $@
 
 .venv/browser: .venv/test

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from faceshape.processors import usable_processors
+
 __all__ = ["serve"]
 
 # Longer than SDKs keep idle connections: a server that closes first makes requests fail.
@@ -23,7 +25,7 @@ _BACKLOG = 256
 _LONGEST_END = 30
 _LOG_FORMAT, _LOG_TIME = "%(asctime)s %(levelprefix)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"
 # A worker that answers later is killed: uvicorn's 5 s kill healthy ones on a busy machine.
-_HEALTH_CHECK_SECONDS = 60
+_HEALTH_CHECK_SECONDS = 20
 
 
 def _parse_pairs(
@@ -122,8 +124,8 @@ def _is_loopback(host: str) -> bool:
 @click.option("--allow-private-urls", is_flag=True, help="Also from addresses that are not public.")
 @click.option(
     "--threads",
-    default=os.cpu_count() or 1,
-    show_default="all cores",
+    default=usable_processors,
+    show_default="as many as processors that may be used",
     type=click.IntRange(1),
     help="Pictures analysed at the same time, in each worker.",
 )

@@ -81,6 +81,7 @@ def running(settings: ServerSettings, engine) -> Iterator[int]:
             ws="none",
             access_log=False,
             log_level="warning",
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=2,
         )
         server = uvicorn.Server(config)

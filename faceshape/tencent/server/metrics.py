@@ -73,4 +73,8 @@ def _is_alive(process: int) -> bool:
         os.kill(process, 0)
     except OSError:  # nobody's, or the number of somebody else's by now
         return False
-    return True
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] != "Z"  # its parent has not looked at it yet

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from faceshape.tencent.protocol_errors import BusyError, DeadlineError
 
@@ -72,7 +72,7 @@ class Place:
         self._executor = executor
         self._places = places
         self._count_overdue = count_overdue
-        self._work: Future[tuple[Any, Exception | None]] | None = None
+        self._work: Future[object] | None = None
 
     async def run(self, function: Callable[[], _Result], seconds: float) -> _Result:
         """Run a function in a thread of the pool; at most once per place.
@@ -81,23 +81,22 @@ class Place:
             DeadlineError: it did not return within so many seconds. If it still waited for a
                 thread, it never runs.
         """
-        work = self._executor.submit(_outcome, function)
-        self._work = work
+        work = self._executor.submit(function)
+        self._work = work  # type: ignore[assignment]  # a Future of any result; only its end matters
+        answer = asyncio.wrap_future(work)
+        done, _ = await asyncio.wait((answer,), timeout=seconds)
         try:
-            result, error = await asyncio.wait_for(asyncio.wrap_future(work), seconds)
-        except asyncio.TimeoutError:
+            if done:
+                return answer.result()
+            answer.cancel()
             if not work.cancel():
                 self._count_overdue(1)
                 work.add_done_callback(lambda _: self._count_overdue(-1))
-            raise DeadlineError from None
-        try:
-            if error is not None:
-                raise error
-            return result  # type: ignore[return-value]  # None only where there is an error
+            raise DeadlineError
         finally:
-            # Else the error would hold this frame, and this frame the error: with them a request
-            # would stay in memory until Python's garbage collector looks for cycles.
-            del work, error
+            # An error holds this frame. Would the frame hold the error, too, then with them the
+            # request would stay in memory until Python's garbage collector looks for cycles.
+            del work, answer, done
 
     def __enter__(self) -> "Place":
         return self
@@ -113,14 +112,6 @@ class Place:
         else:
             self._work.add_done_callback(lambda _: self._places.release())
             self._work = None  # its error holds this place; see `run`
-
-
-def _outcome(function: Callable[[], _Result]) -> tuple[_Result | None, Exception | None]:
-    """Return a function's result or its exception."""
-    try:
-        return function(), None
-    except Exception as error:  # noqa: BLE001 - it is raised again where the result is awaited
-        return None, error
 
 
 def threads_at_work(seconds: float = 0.5) -> bool:
