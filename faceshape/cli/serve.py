@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from faceshape.processors import usable_processors
+
 __all__ = ["serve"]
 
 # Longer than SDKs keep idle connections: a server that closes first makes requests fail.
@@ -111,14 +113,19 @@ def _is_loopback(host: str) -> bool:
 )
 @click.option("--accept-any-signature", is_flag=True, help="Check no signature.")
 @click.option(
-    "--insecure", is_flag=True, help="Accept any signature on an address that others can reach."
+    "--explorer", is_flag=True, help="Serve the API Explorer, a page for browsers, at /explorer/."
+)
+@click.option(
+    "--insecure",
+    is_flag=True,
+    help="Accept any signature, or serve the Explorer, on an address that others can reach.",
 )
 @click.option("--allow-urls", is_flag=True, help="Download pictures given as Url.")
 @click.option("--allow-private-urls", is_flag=True, help="Also from addresses that are not public.")
 @click.option(
     "--threads",
-    default=os.cpu_count() or 1,
-    show_default="all cores",
+    default=usable_processors,
+    show_default="as many as processors that may be used",
     type=click.IntRange(1),
     help="Pictures analysed at the same time, in each worker.",
 )
@@ -158,6 +165,7 @@ def serve(
     secrets_of_file: dict[str, str],
     tokens: dict[str, str],
     accept_any_signature: bool,
+    explorer: bool,
     insecure: bool,
     allow_urls: bool,
     allow_private_urls: bool,
@@ -179,6 +187,11 @@ def serve(
             f"{host} can be reached by others: give --secret instead of --accept-any-signature, "
             "or --insecure if everybody may use the server"
         )
+    if explorer and not insecure and not _is_loopback(host):
+        raise click.UsageError(
+            f"{host} can be reached by others: --explorer is for loopback addresses, or --insecure "
+            "if everybody may see the page and keys may be typed in without encryption"
+        )
     try:
         import uvicorn
 
@@ -196,6 +209,7 @@ def serve(
         connections=max_connections,
         any_host=not _is_loopback(host),
         urls=FetchPolicy(allow_urls or allow_private_urls, allow_private_urls),
+        explorer=explorer,
     )
     os.environ[app.SETTINGS_VARIABLE] = settings.to_json()
     processes.raise_descriptor_limit()

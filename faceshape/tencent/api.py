@@ -126,6 +126,8 @@ def face_response(
 
 def error_response(error: FaceShapeError, language: str) -> Response:
     """Return what the cloud answers when something was wrong; Chinese unless "en-US"."""
+    if not isinstance(error, ProtocolError) and error.code not in DOCUMENT_CODES:
+        error = FaceShapeError()  # of an engine of somebody else's
     words = _message(error)
     return {
         "Response": {
@@ -202,7 +204,7 @@ def _large_boxes(faces: Sequence[FaceShape], smallest: int) -> list[list[int]]:
     boxes = face_rectangles(faces)
     boxes = boxes[boxes[:, 2:].min(axis=1) >= smallest]
     if not len(boxes):
-        raise FaceTooSmallError(f"all faces are smaller than {smallest} pixels")
+        raise FaceTooSmallError
     ordered: list[list[int]] = boxes[np.argsort(-boxes[:, 2:].prod(axis=1), kind="stable")].tolist()
     return ordered
 

@@ -20,6 +20,7 @@ SECRET = "AKIDEXAMPLEFAKEFAKEFAKEFAKEFAKE00:FAKEsecretKEYforTESTSonly0000000"
         (["--accept-any-signature", "--host", "::"], "can be reached by others"),
         (["--accept-any-signature", "--host", "192.168.1.5"], "can be reached by others"),
         (["--accept-any-signature", "--host", "example.org"], "can be reached by others"),
+        (["--secret", "a:b", "--explorer", "--host", "0.0.0.0"], "can be reached by others"),
         (["--secret", "onlyid"], "a secret is ID:KEY"),
         (["--secret", ":topsecret"], "a secret is ID:KEY"),
         (["--secret", "a:b", "--threads", "0"], "threads"),
@@ -113,6 +114,24 @@ def kept_signals():
     handler = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "explorer"),
+    [
+        (["--secret", "a:b"], "false"),
+        (["--secret", "a:b", "--explorer"], "true"),
+        (["--accept-any-signature", "--explorer", "--host", "::1"], "true"),
+        (["--secret", "a:b", "--explorer", "--host", "0.0.0.0", "--insecure"], "true"),
+    ],
+)
+def test_the_explorer_is_asked_for(arguments, explorer, monkeypatch):
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
+    monkeypatch.delenv("FACESHAPE_SECRETS", raising=False)
+    monkeypatch.setenv("FACESHAPE_SERVER_SETTINGS", "")
+    result = CliRunner().invoke(serve, arguments)
+    assert result.exit_code == 0, result.output
+    assert f'"explorer": {explorer}' in os.environ["FACESHAPE_SERVER_SETTINGS"]
 
 
 def test_without_the_extra(monkeypatch):

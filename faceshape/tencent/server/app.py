@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
+import cv2
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from faceshape.errors import FaceShapeError
+from faceshape.processors import usable_processors
 from faceshape.tencent.api import Engine, error_response, respond
 from faceshape.tencent.api import Response as ApiResponse
 from faceshape.tencent.fetch import FetchPolicy, fetch
@@ -92,10 +93,11 @@ class ServerSettings:
         any_host: without signatures, a request's Host may also be another than loopback.
         urls: how pictures are downloaded.
         tokens: SecretId → the token that its requests must carry; see `SignatureVerifier`.
+        explorer: serve the API Explorer, a page for browsers, too.
     """
 
     secrets: Mapping[str, str] | None = field(repr=False)
-    threads: int = os.cpu_count() or 1
+    threads: int = field(default_factory=usable_processors)
     queue: int = 64
     request_timeout: float = 10.0
     body_timeout: float = 30.0
@@ -106,6 +108,7 @@ class ServerSettings:
     any_host: bool = False
     urls: FetchPolicy = field(default_factory=FetchPolicy)
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    explorer: bool = False
 
     def to_json(self) -> str:
         """Return the settings as text, the secrets included."""
@@ -121,7 +124,7 @@ class ServerSettings:
 
 
 def create_app(settings: ServerSettings, engine: Engine | None = None) -> Router:
-    """Return the application: the API at every path but /healthz and /metrics.
+    """Return the application: the API at every path but /healthz, /metrics and the Explorer's.
 
     Args:
         settings: how it behaves.
@@ -143,15 +146,23 @@ def create_app(settings: ServerSettings, engine: Engine | None = None) -> Router
     async def metrics(_: Request) -> Response:
         return Response(api.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    routes = [Route("/healthz", healthz), Route("/metrics", metrics)]
+    routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics)]
+    if settings.explorer:
+        from faceshape.tencent.server.explorer import explorer_routes
+
+        routes += explorer_routes(
+            any_signature=settings.secrets is None, urls=settings.urls.allow_urls
+        )
     return _TargetRouter(routes, redirect_slashes=False, default=api, lifespan=lifespan)
 
 
 def app_from_environment() -> Router:
     """Return the application with the settings that `SETTINGS_VARIABLE` carries.
 
-    In a worker process it also sees to it that the worker ends with its parent.
+    For a process of its own: OpenCV is given one thread in all of it. A worker process also ends
+    with its parent.
     """
+    cv2.setNumThreads(1)  # the pool's threads already use all processors
     end_with_parent()
     return create_app(ServerSettings.from_json(os.environ[SETTINGS_VARIABLE]))
 
@@ -195,12 +206,9 @@ class _Api:
         if self._engine is None:
             from faceshape.engine import FaceShapeEngine
 
-            # The pool's threads already use all cores.
+            # The pool's threads already use all processors.
             engine = FaceShapeEngine(threads=1)
-            # What it loads at first use, the first request need not wait for.
-            nothing = np.zeros((64, 64, 3), np.uint8)
-            engine.detect(nothing)
-            engine.landmarks(nothing, [[16, 16, 48, 48]])
+            engine.warm_up()
             self._engine = engine
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -216,7 +224,9 @@ class _Api:
         seconds = time.perf_counter() - started
         self.metrics.requests.labels(answer.code).inc()
         self.metrics.seconds.observe(seconds)
-        await Response(answer.body, media_type="application/json")(scope, receive, send)
+        # Status 200 would tell a client of CONNECT that the bytes from now on are a tunnel's.
+        status = 405 if request.method == "CONNECT" else 200
+        await Response(answer.body, status, media_type="application/json")(scope, receive, send)
         _access_logger.info(
             "%s %s code=%s id=%s milliseconds=%.1f%s",
             _address(scope),
