@@ -174,13 +174,12 @@ class GuardedProtocol(HttpToolsProtocol):
             raise ValueError("a request has one Host")
         if version not in ("1.0", "1.1"):
             raise ValueError("this speaks neither HTTP/0.9 nor HTTP/2")
-        if self.parser.get_method() == b"CONNECT":
-            self._refusal = UnsupportedProtocolError()
-            raise ValueError("this is no proxy")
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > LARGEST_HEAD:
             self._refusal = RequestSizeError(str(LARGEST_HEAD))
             raise ValueError("the head is too large")
+        if self.parser.get_method() == b"CONNECT":
+            self.url = b"/"  # a host with a port, which is no path
         super().on_headers_complete()
         self._phase = _IN_BODY
         self._connections.works(self)

@@ -201,7 +201,7 @@ def test_as_many_connections_as_descriptors(monkeypatch):
         (b"post / HTTP/1.1\r\nHost: x\r\n\r\n", "UnsupportedProtocol"),
         (b"BREW / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "UnsupportedProtocol"),
         (b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "UnsupportedProtocol"),
-        (b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n", "UnsupportedProtocol"),
+        (b"CONNECT a:443 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
         (GOOD.replace(b"HTTP/1.1", b"HTTP/1.0"), NO_PICTURE),
         (GOOD.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"), NO_PICTURE),
         (GOOD + b"GARBAGE\r\n\r\n", NO_PICTURE),
