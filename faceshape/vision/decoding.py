@@ -168,7 +168,7 @@ def _check_avif() -> None:
     from PIL import features
 
     if "avif" not in features.get_supported():
-        raise ImageDecodeError("an AVIF file; to read these, install Pillow 11.3 or later")
+        raise ImageDecodeError("an AVIF file, which this build of Pillow does not read")
 
 
 def _lacks_pixels(picture: "PillowImage", essence: Essence) -> bool:

@@ -286,7 +286,7 @@ def test_the_document_knows_three_formats(photo, form):
 
 def test_avif_without_a_pillow_that_reads_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr("PIL.features.get_supported", list)
-    with pytest.raises(ImageDecodeError, match=r"Pillow 11\.3"):
+    with pytest.raises(ImageDecodeError, match="build of Pillow"):
         load_image(b"\0\0\0\x1cftypavif" + bytes(99))
 
 
