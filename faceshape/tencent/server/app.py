@@ -225,7 +225,7 @@ class _Api:
         self.metrics.requests.labels(answer.code).inc()
         self.metrics.seconds.observe(seconds)
         # Status 200 would tell a client of CONNECT that the bytes from now on are a tunnel's.
-        status = 405 if request.method == "CONNECT" else 200
+        status = 405 if scope["method"] == "CONNECT" else 200
         await Response(answer.body, status, media_type="application/json")(scope, receive, send)
         _access_logger.info(
             "%s %s code=%s id=%s milliseconds=%.1f%s",
