@@ -29,6 +29,7 @@ __all__ = [
     "DetectFaceParameters",
     "Language",
     "PictureParameters",
+    "parse_action",
     "parse_analyze_face",
     "parse_detect_face",
     "parse_language",
@@ -116,12 +117,12 @@ class DetectFaceParameters(PictureParameters):
 
 def parse_language(params: object) -> Language:
     """Return the language that a request wants its messages in, Chinese unless it is English."""
-    try:
-        wanted = params.get("Language") if isinstance(params, Mapping) else None
-    except Exception:  # a mapping of somebody else's; the language is asked when all else failed
-        _logger.debug("the parameters do not say their language", exc_info=True)
-        wanted = None
-    return "en-US" if type(wanted) is str and wanted == "en-US" else "zh-CN"
+    return "en-US" if _text(params, "Language") == "en-US" else "zh-CN"
+
+
+def parse_action(params: object) -> str:
+    """Return the action that a request names, or nothing."""
+    return _text(params, "Action")
 
 
 def parse_analyze_face(params: object) -> AnalyzeFaceParameters:
@@ -174,6 +175,16 @@ def parse_detect_face(params: object) -> DetectFaceParameters:
         if given.get(name) == 1:  # the document: all other values stand for 0
             raise NotComputedError(name)
     return request
+
+
+def _text(params: object, name: str) -> str:
+    """Return a parameter, or nothing if it is absent or no text; this never fails."""
+    try:
+        value = params.get(name) if isinstance(params, Mapping) else None
+    except Exception:  # a mapping of somebody else's; whoever checks it will say so
+        _logger.debug("the parameters do not say their %s", name, exc_info=True)
+        return ""
+    return value if type(value) is str else ""
 
 
 def _given(params: object, action: str) -> Mapping[str, object]:
