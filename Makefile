@@ -7,7 +7,7 @@ ifeq ($(HOME),)
 export HOME := $(CURDIR)/.venv
 endif
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-browser lint clean
 
 demo: .venv/demo
 	@mkdir -p out
@@ -19,6 +19,10 @@ demo: .venv/demo
 
 test: .venv/test
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+
+# Needs a Chromium: apt-get install chromium. Without one the tests are skipped.
+test-browser: .venv/browser
+	$(BIN)/python -m pytest tests/tencent/server/test_explorer_page.py
 
 lint: .venv/test
 	$(BIN)/ruff check .
@@ -47,4 +51,8 @@ endif
 .venv/test: .venv/bin/python pyproject.toml
 	@echo "Installing faceshape and what its tests need into .venv ..." >&2
 	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[test,bench]' >&2
+	@touch $@
+
+.venv/browser: .venv/test
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench,browser]'
 	@touch $@
