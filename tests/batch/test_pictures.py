@@ -193,7 +193,7 @@ def test_lists_that_were_put_together():
 
 
 def test_lists_that_end_names_by_nul():
-    names = ["abc.jpg", "def.jpg", "new\nline.jpg"]
+    names = ["abc.jpg", "a", "def.jpg", "new\nline.jpg"]
     assert parse_list("".join(f"{name}\0" for name in names).encode()) == names
 
 
