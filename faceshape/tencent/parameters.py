@@ -1,5 +1,6 @@
 """The parameters of AnalyzeFace: their types, defaults and allowed values."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -45,6 +46,8 @@ PARAMETERS: Mapping[str, type[int] | type[str]] = MappingProxyType(
 )
 """Name → JSON type, in the order of the API document."""
 
+_logger = logging.getLogger(__name__)
+
 # Common parameters that a call may carry beside its own.
 _COMMON = ("Action", "Version", "Region", "Language")
 _MODEL_VERSIONS = ("2.0", "3.0")
@@ -71,8 +74,12 @@ class AnalyzeFaceParameters:
 
 def parse_language(params: object) -> Language:
     """Return the language that a request wants its messages in, Chinese unless it is English."""
-    wanted = params.get("Language") if isinstance(params, Mapping) else None
-    return "en-US" if wanted == "en-US" else "zh-CN"
+    try:
+        wanted = params.get("Language") if isinstance(params, Mapping) else None
+    except Exception:  # a mapping of somebody else's; the language is asked when all else failed
+        _logger.debug("the parameters do not say their language", exc_info=True)
+        wanted = None
+    return "en-US" if type(wanted) is str and wanted == "en-US" else "zh-CN"
 
 
 def parse_parameters(params: object) -> AnalyzeFaceParameters:
@@ -94,7 +101,7 @@ def parse_parameters(params: object) -> AnalyzeFaceParameters:
     _check_common(given)
     for name in given:
         if name not in PARAMETERS and name not in _COMMON:
-            raise UnknownParameterError(str(name))
+            raise UnknownParameterError(name)
     for name, kind in PARAMETERS.items():
         # An exact type, because JSON's true and 1.0 are no integers for the cloud.
         if name in given and type(given[name]) is not kind:
@@ -112,10 +119,20 @@ def parse_parameters(params: object) -> AnalyzeFaceParameters:
 def _given(params: object) -> Mapping[str, object]:
     if not isinstance(params, Mapping):
         raise ParameterTypeError("body")
-    return {name: value for name, value in params.items() if value is not None}
+    try:
+        given = dict(params.items())
+    except Exception as error:  # a mapping of somebody else's
+        raise ParameterTypeError("body") from error
+    if not all(type(name) is str for name in given):
+        raise ParameterTypeError("body")
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _check_common(given: Mapping[str, object]) -> None:
+    for name in _COMMON:
+        # An exact type, because what is compared may answer anything, an array for example.
+        if name in given and type(given[name]) is not str:
+            raise ParameterTypeError(name)
     if given.get("Version", VERSION) != VERSION:
         raise NoSuchVersionError(str(given["Version"]))
     if given.get("Action", ACTION) != ACTION:
@@ -138,7 +155,7 @@ def _switch(given: Mapping[str, object], name: str) -> Literal[0, 1]:
         return 0
     if value == 1:
         return 1
-    raise ParameterError(f"{name} is 0 or 1, not {value}")
+    raise ParameterError(f"{name} is 0 or 1")
 
 
 def _model_version(given: Mapping[str, object]) -> str:
