@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
-__all__ = ["GROUP_COLOURS", "overlay", "portrait_png", "write_names"]
+__all__ = ["GROUP_COLOURS", "GROUP_CURVES", "overlay", "portrait_png", "write_names"]
 
 GROUP_COLOURS: dict[str, tuple[int, int, int]] = {
     "FaceProfile": (86, 180, 233),
@@ -34,10 +34,8 @@ GROUP_COLOURS: dict[str, tuple[int, int, int]] = {
 """RGB; Okabe & Ito's palette, which colour-blind people can tell apart, with white and a mint that
 is as far from the others in the eyes of each of them as these are from each other."""
 
-# What to join by smooth curves, as members of a group; where two meet there may be a corner. The
-# rest of the group's points stand alone.
 _LIDS = ((0, 1, 2, 3, 4), (4, 5, 6, 7, 0))
-_CURVES: dict[str, tuple[tuple[int, ...], ...]] = {
+GROUP_CURVES: dict[str, tuple[tuple[int, ...], ...]] = {
     "FaceProfile": (tuple(range(21)),),
     "LeftEye": _LIDS,
     "RightEye": _LIDS,
@@ -51,6 +49,9 @@ _CURVES: dict[str, tuple[tuple[int, ...], ...]] = {
     ),
     "Nose": ((1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), (12, 1)),
 }
+"""What to join by smooth curves, as members of a group; where two meet there may be a corner. The
+rest of the group's points stand alone."""
+
 _PIECES = 8  # straight ones that a curve is drawn with from point to point
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 _LEAST_FONT = 8  # pixels; smaller ones cannot be read
@@ -118,7 +119,7 @@ def write_names(image: RGBImage, faces: Sequence[FaceShape], names: Sequence[str
 
 def _draw_curves(canvas: RGBImage, face: FaceShape) -> None:
     thickness = max(1, round(_size(face) / 250))
-    for name, curves in _CURVES.items():
+    for name, curves in GROUP_CURVES.items():
         points = face.group(name)
         pieces = [_fixed_point(_smooth_curve(points[list(curve)])) for curve in curves]
         colour = GROUP_COLOURS[name]

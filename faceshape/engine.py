@@ -1,5 +1,6 @@
 """The engine: picture in, faces with 90 landmarks out; the stages in their order."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -150,6 +151,18 @@ class FaceShapeEngine:
             if faces:
                 break
         return faces
+
+    def with_max_faces(self, max_faces: int | None) -> "FaceShapeEngine":
+        """Return an engine that answers so many faces at most and shares this one's models.
+
+        Raises:
+            ParameterError: max_faces is below 1.
+        """
+        if max_faces is not None and max_faces < 1:
+            raise ParameterError(f"max_faces must be at least 1 or None, not {max_faces}")
+        other = copy.copy(self)
+        other.max_faces = max_faces
+        return other
 
     def detect(
         self, image: ImageSource, rotate: bool = False, *, channels: Channels = "rgb"

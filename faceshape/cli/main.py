@@ -5,8 +5,10 @@ import sys
 
 import click
 
+from faceshape import __version__
 from faceshape.cli.analyze import analyze
 from faceshape.cli.bench import bench
+from faceshape.cli.console import CommandLine
 from faceshape.cli.doctor import doctor
 from faceshape.cli.models import models
 from faceshape.cli.serve import serve
@@ -15,8 +17,8 @@ from faceshape.cli.track import track
 __all__ = ["main"]
 
 
-@click.group()
-@click.version_option(package_name="faceshape")
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
 def main() -> None:
     """AnalyzeFace on the device: 90 face landmarks, without a network."""
     if getattr(sys, "frozen", False):  # a batch's workers are started with the program's own file

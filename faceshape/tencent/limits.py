@@ -1,8 +1,8 @@
-"""What the cloud limits (API document, section 2); the engine itself takes more."""
+"""What the cloud limits (API documents, section 2); the engine itself takes more."""
 
 from faceshape.vision.limits import ImageLimits
 
-__all__ = ["DOCUMENT_LIMITS", "MOST_FACES"]
+__all__ = ["DOCUMENT_LIMITS", "MOST_DETECTED_FACES", "MOST_FACES"]
 
 DOCUMENT_LIMITS = ImageLimits(
     base64_characters=5 * 1024 * 1024,
@@ -15,4 +15,7 @@ DOCUMENT_LIMITS = ImageLimits(
 """Of a picture."""
 
 MOST_FACES = 10
-"""How many faces are answered at most."""
+"""How many faces AnalyzeFace answers at most."""
+
+MOST_DETECTED_FACES = 120
+"""How many faces DetectFace answers at most."""

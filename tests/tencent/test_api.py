@@ -141,7 +141,8 @@ def test_common_parameters_may_come_along(image, stub):
     }
     assert "Error" not in analyze_face(params, stub)["Response"]
     assert code_of(analyze_face({**params, "Action": "DetectFace"}, stub)) == "InvalidAction"
-    assert code_of(analyze_face({**params, "Version": "2018-03-01"}, stub)) == "NoSuchVersion"
+    assert "Error" not in analyze_face({**params, "Version": "2018-03-01"}, stub)["Response"]
+    assert code_of(analyze_face({**params, "Version": "2019-01-01"}, stub)) == "NoSuchVersion"
 
 
 @pytest.mark.parametrize("params", [None, [], "text", 5, {1: 2}, {"Mode": {}}, {"Url": ["a"]}])
