@@ -206,6 +206,8 @@ def test_as_many_connections_as_descriptors(monkeypatch):
         (GOOD.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"), NO_PICTURE),
         (GOOD + b"GARBAGE\r\n\r\n", NO_PICTURE),
         (GOOD.replace(b"POST / ", b"POST http://127.0.0.1/ "), NO_PICTURE),
+        (GOOD.replace(b"POST / ", b"POST http://127.0.0.1 "), NO_PICTURE),
+        (GOOD.replace(b"POST / ", b"POST HTTP://127.0.0.1?a=b "), NO_PICTURE),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\nT: x\r\n\r\n", NO_PICTURE),
         (GOOD.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: h2c\r\nHost"), NO_PICTURE),
     ],
