@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshape.types import FaceShape
-from faceshape.vision.image import RGBImage
+from faceshape.vision.image import Channels, ImageSource, RGBImage, load_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,19 +54,31 @@ _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 _LEAST_FONT = 8  # pixels; smaller ones cannot be read
 
 
-def overlay(image: RGBImage, faces: Iterable[FaceShape], indices: bool = False) -> RGBImage:
-    """Return a copy of a picture (H, W, 3) RGB with the landmarks of its faces drawn on it.
+def overlay(
+    image: ImageSource,
+    faces: Iterable[FaceShape],
+    indices: bool = False,
+    *,
+    channels: Channels = "rgb",
+) -> RGBImage:
+    """Return a picture, RGB (H, W, 3), with the landmarks of its faces drawn on it.
 
     Lines, points and numbers grow with the face.
 
     Args:
-        image: (H, W, 3) RGB.
+        image: what the faces were found in; all that `faceshape.vision.image.load_image` takes. It
+            is not changed.
         faces: what to draw.
         indices: write beside each point its number in its group, from 0; they can be told apart on
             faces of 400 pixels and more.
+        channels: of an array that is handed in, "rgb" or "bgr"; what is returned is RGB.
+
+    Raises:
+        ImageError: the picture cannot be read.
+        ParameterError: the array is not a picture.
     """
     faces = list(faces)
-    canvas: RGBImage = image.copy()
+    canvas: RGBImage = np.array(load_image(image, channels=channels))
     for face in faces:
         _draw_curves(canvas, face)
     if indices:

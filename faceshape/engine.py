@@ -18,7 +18,7 @@ from faceshape.vision.detector import (
     UprightFaces,
 )
 from faceshape.vision.geometry import box_area, enclosing_boxes, non_maximum_suppression
-from faceshape.vision.image import ImageSource, RGBImage, load_image
+from faceshape.vision.image import Channels, ImageSource, RGBImage, load_image
 from faceshape.vision.landmarker import Landmarker
 from faceshape.vision.networks import OnnxModel, model_entry
 
@@ -32,6 +32,10 @@ Faces of the validation split have 0.99 and more, so there is room for worse one
 
 # Of landmarks' extents; two boxes of one face lead to nearly the same landmarks.
 _SAME_FACE_IOU = 0.5
+
+# Of boxes, in pixels: as far as float32 tells places apart, and sides that crops can be cut from.
+_FARTHEST = 1e7
+_THINNEST = 1e-3
 
 # Which detectors are asked for the faces of a picture, one after another until one has found a
 # face: by whether turned faces are wanted, and by mode.
@@ -83,14 +87,21 @@ class FaceShapeEngine:
         self._landmarker = Landmarker.shipped(threads)
 
     def analyze(
-        self, image: ImageSource, mode: Mode = Mode.ALL, rotate: bool = False
+        self,
+        image: ImageSource,
+        mode: Mode = Mode.ALL,
+        rotate: bool = False,
+        *,
+        channels: Channels = "rgb",
     ) -> list[FaceShape]:
         """Return the faces of a picture, the largest first.
 
         Args:
-            image: path, bytes of a JPEG, PNG or BMP file, or RGB uint8 (H, W, 3).
+            image: a path, the bytes of a file, an open file, a picture of Pillow's or an array, RGB
+                uint8 (H, W, 3) for example; all that `faceshape.vision.image.load_image` takes.
             mode: all faces, `max_faces` at most, or the largest one.
             rotate: answer faces of any roll, not only those within 45 degrees of upright.
+            channels: "rgb", or "bgr" for arrays in OpenCV's order.
 
         Returns:
             An empty list when there is no face.
@@ -99,12 +110,11 @@ class FaceShapeEngine:
             ImageError: the picture cannot be read; see `faceshape.vision.image.load_image`.
             ParameterError: mode is neither 0 nor 1, or the array is not a picture.
         """
-        if mode not in tuple(Mode):
-            raise ParameterError(f"mode is 0 (all faces) or 1 (the largest), not {mode!r}")
-        pixels = load_image(image)
+        mode = _checked_mode(mode)
+        pixels = load_image(image, channels=channels)
         wanted = 1 if mode == Mode.LARGEST else self.max_faces
         faces: list[FaceShape] = []
-        for detector in self._passes[bool(rotate), Mode(mode)]:
+        for detector in self._passes[bool(rotate), mode]:
             faces = self._confirmed(pixels, _largest_first(detector.detect(pixels)), wanted)
             if faces:
                 break
@@ -122,22 +132,30 @@ class FaceShapeEngine:
         other.max_faces = max_faces
         return other
 
-    def detect(self, image: ImageSource, rotate: bool = False) -> Detections:
+    def detect(
+        self, image: ImageSource, rotate: bool = False, *, channels: Channels = "rgb"
+    ) -> Detections:
         """Return what the detector finds, the largest first, false alarms included.
 
         Args:
             image: as for `analyze`.
             rotate: as for `analyze`.
+            channels: as for `analyze`.
 
         Raises:
             ImageError: the picture cannot be read.
             ParameterError: the array is not a picture.
         """
         [detector] = self._passes[bool(rotate), Mode.ALL]
-        return _largest_first(detector.detect(load_image(image)))
+        return _largest_first(detector.detect(load_image(image, channels=channels)))
 
     def landmarks(
-        self, image: ImageSource, boxes: ArrayLike, roll: ArrayLike | None = None
+        self,
+        image: ImageSource,
+        boxes: ArrayLike,
+        roll: ArrayLike | None = None,
+        *,
+        channels: Channels = "rgb",
     ) -> NDArray[np.float32]:
         """Return the landmarks (N, 90, 2) of faces whose boxes are known, without detection.
 
@@ -145,16 +163,20 @@ class FaceShapeEngine:
             image: as for `analyze`.
             boxes: (N, 4) x0 y0 x1 y1 in pixels, tight around brow to chin.
             roll: (N,) degrees, clockwise as seen; None: about upright.
+            channels: as for `analyze`.
 
         Raises:
             ImageError: the picture cannot be read.
-            ShapeError: boxes are not (N, 4), not finite or without area; roll is not (N,).
+            ShapeError: boxes are not (N, 4) numbers, not within ten million pixels of the origin,
+                or a side is under a thousandth of a pixel; roll is not (N,) finite numbers.
         """
-        pixels = load_image(image)
+        pixels = load_image(image, channels=channels)
         boxes, angles = _checked_boxes(boxes, roll)
         return self._landmarker.locate(pixels, boxes, angles).points
 
-    def shapes(self, image: ImageSource, found: Detections) -> list[FaceShape]:
+    def shapes(
+        self, image: ImageSource, found: Detections, *, channels: Channels = "rgb"
+    ) -> list[FaceShape]:
         """Return the shape of each detection, in their order, without detection.
 
         None is left out: one whose `presence` is below `LEAST_PRESENCE` is probably no face.
@@ -162,12 +184,16 @@ class FaceShapeEngine:
         Args:
             image: as for `analyze`.
             found: from `detect`, or from an earlier picture of the same faces.
+            channels: as for `analyze`.
 
         Raises:
             ImageError: the picture cannot be read.
-            ShapeError: a box or a roll is not finite, or a box has no area.
+            ShapeError: a box or a roll is not as for `landmarks`.
+            ParameterError: `found` is something else.
         """
-        pixels = load_image(image)
+        if not isinstance(found, Detections):
+            raise ParameterError(f"found is what detect returns, not {type(found).__name__}")
+        pixels = load_image(image, channels=channels)
         _checked_boxes(found.boxes, found.roll)
         return self._shapes(pixels, found)
 
@@ -235,17 +261,38 @@ def _largest_first(found: Detections) -> Detections:
     return found[np.argsort(-box_area(found.boxes), kind="stable")]
 
 
+def _checked_mode(mode: object) -> Mode:
+    for known in Mode:
+        if isinstance(mode, int) and mode == known:
+            return known
+    raise ParameterError("mode is 0 (all faces) or 1 (the largest)")
+
+
 def _checked_boxes(
     boxes: ArrayLike, roll: ArrayLike | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    boxes = np.asarray(boxes, np.float32)
+    boxes = _numbers(boxes, "boxes")
     if boxes.size == 0:
         boxes = boxes.reshape(0, 4)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ShapeError(f"boxes must be (N, 4), not {boxes.shape}")
-    if not np.isfinite(boxes).all() or not (boxes[:, 2:] > boxes[:, :2]).all():
-        raise ShapeError("boxes must be finite, with x0 < x1 and y0 < y1")
-    angles = np.zeros(len(boxes), np.float32) if roll is None else np.asarray(roll, np.float32)
-    if angles.shape != (len(boxes),) or not np.isfinite(angles).all():
+    if not (np.abs(boxes) <= _FARTHEST).all():  # not true of NaN either
+        raise ShapeError(f"boxes must be finite, and within {_FARTHEST:.0f} pixels of the origin")
+    boxes = boxes.astype(np.float32)
+    if not (boxes[:, 2:] - boxes[:, :2] >= _THINNEST).all():
+        raise ShapeError("boxes must have x0 < x1 and y0 < y1, by a thousandth of a pixel at least")
+    angles = np.zeros(len(boxes)) if roll is None else _numbers(roll, "roll")
+    # More than that and float32 does not tell the degrees apart.
+    if angles.shape != (len(boxes),) or not (np.abs(angles) <= _FARTHEST).all():
         raise ShapeError(f"roll must be {len(boxes)} finite angles, not {angles.shape}")
-    return boxes, angles
+    return boxes, angles.astype(np.float32)
+
+
+def _numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    try:
+        numbers = np.asarray(values)
+    except Exception as error:  # whoever made the object may raise anything
+        raise ShapeError(f"{name} must be an array of numbers: {error}") from error
+    if numbers.size and numbers.dtype.kind not in "biuf":
+        raise ShapeError(f"{name} must be numbers, not {numbers.dtype}")
+    return numbers.astype(np.float64)

@@ -126,6 +126,8 @@ def face_response(
 
 def error_response(error: FaceShapeError, language: str) -> Response:
     """Return what the cloud answers when something was wrong; Chinese unless "en-US"."""
+    if not isinstance(error, ProtocolError) and error.code not in DOCUMENT_CODES:
+        error = FaceShapeError()  # of an engine of somebody else's
     words = _message(error)
     return {
         "Response": {

@@ -1,6 +1,6 @@
 """What the cloud limits (API documents, section 2); the engine itself takes more."""
 
-from faceshape.vision.image import ImageLimits
+from faceshape.vision.limits import ImageLimits
 
 __all__ = ["DOCUMENT_LIMITS", "MOST_DETECTED_FACES", "MOST_FACES"]
 
@@ -10,6 +10,7 @@ DOCUMENT_LIMITS = ImageLimits(
     long_side_other=2000,
     short_side=64,
     pixels=4000 * 4000,
+    formats=("JPEG", "PNG", "BMP"),
 )
 """Of a picture."""
 

@@ -1,5 +1,6 @@
 """The parameters of AnalyzeFace and DetectFace: their types, defaults and allowed values."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -62,6 +63,8 @@ ACTIONS: Mapping[str, Mapping[str, type[int] | type[str]]] = MappingProxyType(
 )
 """Action → its parameters: name → JSON type, in the order of the API document."""
 
+_logger = logging.getLogger(__name__)
+
 # The two versions have the same fields in both actions.
 _VERSIONS = ("2020-03-03", "2018-03-01")
 # Common parameters that a call may carry beside its own.
@@ -113,8 +116,12 @@ class DetectFaceParameters(PictureParameters):
 
 def parse_language(params: object) -> Language:
     """Return the language that a request wants its messages in, Chinese unless it is English."""
-    wanted = params.get("Language") if isinstance(params, Mapping) else None
-    return "en-US" if wanted == "en-US" else "zh-CN"
+    try:
+        wanted = params.get("Language") if isinstance(params, Mapping) else None
+    except Exception:  # a mapping of somebody else's; the language is asked when all else failed
+        _logger.debug("the parameters do not say their language", exc_info=True)
+        wanted = None
+    return "en-US" if type(wanted) is str and wanted == "en-US" else "zh-CN"
 
 
 def parse_analyze_face(params: object) -> AnalyzeFaceParameters:
@@ -171,9 +178,11 @@ def parse_detect_face(params: object) -> DetectFaceParameters:
 
 def _given(params: object, action: str) -> Mapping[str, object]:
     """Return the parameters that are there, once their names and types were found good."""
-    if not isinstance(params, Mapping):
-        raise ParameterTypeError("body")
-    given = {name: value for name, value in params.items() if value is not None}
+    given = _present(params)
+    for name in _COMMON:
+        # An exact type, because what is compared may answer anything, an array for example.
+        if name in given and type(given[name]) is not str:
+            raise ParameterTypeError(name)
     if given.get("Version", _VERSIONS[0]) not in _VERSIONS:
         raise NoSuchVersionError(str(given["Version"]))
     if given.get("Action", action) != action:
@@ -181,12 +190,24 @@ def _given(params: object, action: str) -> Mapping[str, object]:
     kinds = ACTIONS[action]
     for name in given:
         if name not in kinds and name not in _COMMON:
-            raise UnknownParameterError(str(name))
+            raise UnknownParameterError(name)
     for name, kind in kinds.items():
         # An exact type, because JSON's true and 1.0 are no integers for the cloud.
         if name in given and type(given[name]) is not kind:
             raise ParameterTypeError(name)
     return given
+
+
+def _present(params: object) -> Mapping[str, object]:
+    if not isinstance(params, Mapping):
+        raise ParameterTypeError("body")
+    try:
+        given = dict(params.items())
+    except Exception as error:  # a mapping of somebody else's
+        raise ParameterTypeError("body") from error
+    if not all(type(name) is str for name in given):
+        raise ParameterTypeError("body")
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _source(given: Mapping[str, object]) -> Literal["Url", "Image"]:

@@ -48,7 +48,9 @@ class ProtocolError(FaceShapeError):
     message: ClassVar[Message]
 
     def __init__(self, detail: str = "", *, reason: str = "") -> None:
-        super().__init__(detail[:_LONGEST_DETAIL])
+        # Half a surrogate pair, which JSON may hold, is no text that could be sent.
+        text = detail[:_LONGEST_DETAIL].encode("utf-8", "backslashreplace").decode("utf-8")
+        super().__init__(text)
         self.reason = reason
 
 

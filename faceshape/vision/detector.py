@@ -231,6 +231,8 @@ class DlibDetector:
         """Return the upright faces of a picture; see `Detector`."""
         scale = min(self._WORKING_SIDE / max(image.shape[:2]), self._LARGEST_ENLARGEMENT)
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        if min(image.shape[:2]) * scale < 1:  # a line: nothing would be left of its shorter side
+            return Detections.none()
         working = cv2.resize(image, None, fx=scale, fy=scale, interpolation=way)
         found, scores, _ = self._hog().run(working, 0, self._threshold)
         if not len(found):
