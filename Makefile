@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-sdks lint clean
 
 demo: .venv/demo
 	@mkdir -p out
@@ -12,6 +12,10 @@ demo: .venv/demo
 
 test: .venv/test
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+
+# The vendor's SDKs, installed from their registries; without a network they are skipped.
+test-sdks: .venv/test
+	$(BIN)/python -m pytest -n auto -m sdk_matrix tests/tencent/server/test_sdk_matrix.py
 
 lint: .venv/test
 	$(BIN)/ruff check .
