@@ -1,8 +1,8 @@
 """The engine: picture in, faces with 90 landmarks out; the stages in their order."""
 
 import copy
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,7 @@ from faceshape.vision.detector import (
 from faceshape.vision.geometry import box_area, enclosing_boxes, non_maximum_suppression
 from faceshape.vision.image import Channels, ImageSource, RGBImage, load_image
 from faceshape.vision.landmarker import Landmarker
-from faceshape.vision.networks import OnnxModel, model_entry
+from faceshape.vision.networks import CPU_ONLY, OnnxModel, Provider, model_entry, present_providers
 
 __all__ = ["LEAST_PRESENCE", "FaceShapeEngine"]
 
@@ -43,7 +43,11 @@ _Passes = Mapping[tuple[bool, Mode], tuple[Detector, ...]]
 
 
 class FaceShapeEngine:
-    """Finds faces and their 90 landmarks; safe to share between threads."""
+    """Finds faces and their 90 landmarks; safe to share between threads.
+
+    It can be pickled, copied and inherited by a fork: the models are opened anew, in the process
+    where the copy is used.
+    """
 
     def __init__(
         self,
@@ -52,20 +56,25 @@ class FaceShapeEngine:
         smallest_face: float = 20.0,
         score_threshold: float | None = None,
         max_faces: int | None = 10,
+        providers: Sequence[Provider] | None = None,
     ) -> None:
         """Load the models once and verify them.
 
         Args:
             detector: "onnx" is our own network, "dlib" dlib's HOG, "auto" the better: our own.
-            threads: that one call may use in the networks, at least 1; None takes all cores.
+            threads: that one call may use in the networks, at least 1; None takes all processors
+                that the affinity and the control groups of this process grant. OpenCV's threads are
+                one setting for the whole process, which is left to you: `cv2.setNumThreads`.
             smallest_face: longer side in pixels of the smallest face that is looked for, brow to
                 chin; with our own detector small faces cost time. dlib ends at 40 by itself.
             score_threshold: the least score in the detector's own unit; None is its default.
             max_faces: how many faces `analyze` answers at most; None answers all.
+            providers: onnxruntime's execution providers, the preferred first: names, or pairs of
+                name and options. None is the CPU. One that is not there is warned of.
 
         Raises:
-            ParameterError: no such detector, threads or max_faces below 1, or a number that is not
-                positive.
+            ParameterError: no such detector, threads or max_faces below 1, a number that is not
+                positive, or providers that are not as above.
             ModelError: a model is missing or is not the one that the manifest names.
         """
         if detector not in ("auto", "onnx", "dlib"):
@@ -79,12 +88,35 @@ class FaceShapeEngine:
         if max_faces is not None and max_faces < 1:
             raise ParameterError(f"max_faces must be at least 1 or None, not {max_faces}")
         self.max_faces = max_faces
+        self._arguments = {
+            "detector": detector,
+            "threads": threads,
+            "smallest_face": smallest_face,
+            "score_threshold": score_threshold,
+            "providers": providers,
+        }
+        present = present_providers(CPU_ONLY if providers is None else providers)
         if detector == "dlib":
             self._passes = _dlib_passes(smallest_face, score_threshold)
         else:
-            network = OnnxModel(model_entry("detector"), threads)
+            network = OnnxModel(model_entry("detector"), threads, present)
             self._passes = _own_passes(OnnxDetector(network, smallest_face, score_threshold))
-        self._landmarker = Landmarker.shipped(threads)
+        self._landmarker = Landmarker.shipped(threads, present)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self._arguments, "max_faces": self.max_faces}
+
+    def __setstate__(self, arguments: dict[str, Any]) -> None:
+        FaceShapeEngine.__init__(self, **arguments)
+
+    def warm_up(self) -> None:
+        """Do now what would else make the first picture slower: load and allocate at first use.
+
+        After a fork, in the child, it opens the models.
+        """
+        nothing = np.zeros((480, 640, 3), np.uint8)
+        self.detect(nothing)
+        self.landmarks(nothing, [[240, 160, 400, 320]])
 
     def analyze(
         self,

@@ -20,6 +20,7 @@ __all__ = [
     "ImageResolutionError",
     "ImageSizeError",
     "ImageTooSmallError",
+    "MissingModelsError",
     "MissingParameterError",
     "ModelError",
     "NoFaceError",
@@ -76,6 +77,10 @@ class TopologyError(ParameterError):
 
 class ModelError(FaceShapeError):
     """A model is missing, is not the one the manifest names, or failed to run."""
+
+
+class MissingModelsError(ModelError, FileNotFoundError):
+    """The folder of the models is not there: the installation is incomplete."""
 
 
 class ImageError(FaceShapeError):

@@ -1,4 +1,8 @@
+import copy
 import io
+import multiprocessing
+import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -298,3 +302,47 @@ def test_lines_have_no_faces(detector):
         line = np.full((height, width, 3), 90, np.uint8)
         assert engine.analyze(line, rotate=True) == []
         assert engine.analyze(line, Mode.LARGEST) == []
+
+
+ARGUMENTS = {"detector": "dlib", "threads": 1, "smallest_face": 60.0, "max_faces": 3}
+
+
+@pytest.mark.parametrize(
+    "way", [copy.copy, copy.deepcopy, lambda engine: pickle.loads(pickle.dumps(engine))]
+)
+def test_a_copy_of_an_engine_answers_the_same(engine, portrait, face, way):
+    [again] = way(engine).analyze(portrait, Mode.LARGEST)
+    assert again.to_dict() == face.to_dict()
+
+
+def test_a_copy_of_an_engine_has_its_arguments():
+    engine = FaceShapeEngine(**ARGUMENTS, providers=["CPUExecutionProvider"])
+    engine.max_faces = 2
+    again = pickle.loads(pickle.dumps(engine))
+    assert again.max_faces == 2
+    assert again.__getstate__() == engine.__getstate__()
+    assert len(pickle.dumps(engine)) < 1000  # not the models
+
+
+def test_an_engine_goes_to_another_process(engine, portrait, face):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        [again] = pool.apply(engine.analyze, (portrait, Mode.LARGEST))
+        pool.close()
+        pool.join()
+    assert np.allclose(again.points, face.points, atol=1e-3)
+
+
+def test_an_engine_runs_without_a_provider_that_is_not_there(portrait):
+    with pytest.warns(RuntimeWarning, match="ROCMExecutionProvider") as caught:
+        engine = FaceShapeEngine(threads=1, providers=["ROCMExecutionProvider"])
+    assert [each.filename for each in caught] == [__file__]  # one, and it names the caller
+    assert len(engine.analyze(portrait)) == 1
+
+
+@pytest.mark.parametrize("detector", ["onnx", "dlib"])
+def test_a_warm_engine_has_loaded_all(detector, portrait, monkeypatch):
+    engine = FaceShapeEngine(detector, threads=1)
+    assert engine.warm_up() is None
+    loaded = set(sys.modules)
+    engine.analyze(portrait, rotate=True)
+    assert set(sys.modules) <= loaded

@@ -202,12 +202,12 @@ def _present(params: object) -> Mapping[str, object]:
     if not isinstance(params, Mapping):
         raise ParameterTypeError("body")
     try:
-        given = dict(params.items())
+        items = dict(params.items())
     except Exception as error:  # a mapping of somebody else's
         raise ParameterTypeError("body") from error
-    if not all(type(name) is str for name in given):
+    if not all(type(name) is str for name in items):
         raise ParameterTypeError("body")
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in items.items() if value is not None}
 
 
 def _source(given: Mapping[str, object]) -> Literal["Url", "Image"]:

@@ -15,6 +15,7 @@ __all__ = [
     "DeadlineError",
     "FaceCountError",
     "FaceTooSmallError",
+    "ForeignPageError",
     "InvalidActionError",
     "InvalidAuthorizationError",
     "InvalidRequestError",
@@ -189,6 +190,17 @@ class TokenFailureError(ProtocolError):
 
     code = "AuthFailure.TokenFailure"
     message = Message("Token错误。", "The token is wrong.")
+
+
+class ForeignPageError(ProtocolError):
+    """Signatures are not checked here, and the request comes from a page of somebody else's."""
+
+    code = "UnauthorizedOperation"
+    message = Message(
+        "未授权操作: 本服务不校验签名,不接受来自其他网页的请求 (`{detail}`)。",
+        "The operation is not allowed: signatures are not checked here, and the header `{detail}` "
+        "tells of a request from a web page that is not this server's.",
+    )
 
 
 class BusyError(ProtocolError):

@@ -239,9 +239,9 @@ class DlibDetector:
             return Detections.none()
         corners = np.array([(r.left(), r.top(), r.right() + 1, r.bottom() + 1) for r in found])
         boxes = self._landmark_extent(corners / scale)
-        large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) >= self._smallest_face
+        sides: NDArray[np.float32] = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
         everything = Detections(boxes, np.float32(scores), np.zeros(len(boxes), np.float32))
-        return everything[large]
+        return everything[sides >= self._smallest_face]
 
     def _hog(self) -> Any:  # dlib has no types
         if not hasattr(self._local, "hog"):

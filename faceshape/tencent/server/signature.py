@@ -155,7 +155,9 @@ class SignatureVerifier:
         self._tokens = dict(tokens)
         self._clock = clock
 
-    def check_tc3(self, method: str, query: str, headers: Mapping[str, str], body: bytes) -> None:
+    def check_tc3(
+        self, method: str, query: str, headers: Mapping[str, str], body: bytes | bytearray
+    ) -> None:
         """Accept a request that is signed with TC3-HMAC-SHA256, or raise.
 
         Args:

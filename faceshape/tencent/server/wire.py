@@ -22,7 +22,16 @@ from faceshape.tencent.protocol_errors import (
 )
 from faceshape.tencent.server.signature import SignatureVerifier
 
-__all__ = ["HttpRequest", "body_limit", "media_type", "read_call", "request_language"]
+__all__ = [
+    "HttpRequest",
+    "body_limit",
+    "check_head",
+    "encode",
+    "first_values",
+    "media_type",
+    "read_call",
+    "request_language",
+]
 
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
@@ -30,6 +39,9 @@ _FORM = "application/x-www-form-urlencoded"
 _QUERY_LIMIT = 32 * 1024
 _HEADERS_LIMIT = 64 * 1024
 _BODY_LIMITS = {_FORM: 1024 * 1024, _JSON: 10 * 1024 * 1024}
+# Commas and opening brackets of a JSON body: a call has some ten parameters, and base64 has none.
+# What has millions keeps Python's interpreter for itself while it is parsed.
+_MOST_VALUES = 10_000
 
 # Parameters that are integers in one action are in no other action something else.
 _INTEGERS = frozenset(
@@ -64,29 +76,24 @@ class HttpRequest:
     method: str
     query: str
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | bytearray
 
-    @classmethod
-    def received(
-        cls, method: str, query: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
-    ) -> "HttpRequest":
-        """Return the request from what ASGI has of it; of a header that is repeated the first.
 
-        Raises:
-            RequestSizeError: its headers are longer than any of a client.
-        """
-        by_name: dict[str, str] = {}
-        size = 0
-        for name, value in headers:
-            size += len(name) + len(value)
-            by_name.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
-        if size > _HEADERS_LIMIT:
-            raise RequestSizeError(str(_HEADERS_LIMIT))
-        return cls(method, query.decode("latin-1"), by_name, body)
+def first_values(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return an ASGI scope's headers; of those that come several times, the first counts."""
+    known: dict[str, str] = {}
+    for name, value in headers:
+        known.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    return known
+
+
+def encode(response: Mapping[str, Any]) -> bytes:
+    """Return the JSON text of an answer."""
+    return json.dumps(response, separators=(",", ":")).encode("ascii")
 
 
 def request_language(
-    headers: Mapping[str, str], query: str | bytes = "", body: bytes = b""
+    headers: Mapping[str, str], query: str = "", body: bytes | bytearray = b""
 ) -> Language:
     """Return the language of the messages: a header's in API 3.0, a parameter's in API 2017."""
     if "x-tc-language" in headers:
@@ -117,6 +124,30 @@ def body_limit(method: str, content: str) -> int:
     if content not in _BODY_LIMITS:
         raise InvalidRequestError(content)
     return _BODY_LIMITS[content]
+
+
+def check_head(method: str, headers: Mapping[str, str], verifier: SignatureVerifier | None) -> int:
+    """Return how many bytes a request's body may have, if its head is one of a good request.
+
+    Args:
+        method: as sent.
+        headers: name in lower case → value.
+        verifier: None accepts any signature, and none.
+
+    Raises:
+        UnsupportedProtocolError, InvalidRequestError: see `body_limit`.
+        RequestSizeError: a larger body is announced, or the headers are longer than any client's.
+        ProtocolError: the body cannot make the signature a good one.
+    """
+    limit = body_limit(method, media_type(headers))
+    if sum(len(name) + len(value) for name, value in headers.items()) > _HEADERS_LIMIT:
+        raise RequestSizeError(str(_HEADERS_LIMIT))
+    announced = headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > limit:
+        raise RequestSizeError(str(limit))
+    if verifier is not None and method == "POST" and media_type(headers) == _JSON:
+        verifier.check_tc3_head(headers)
+    return limit
 
 
 def read_call(request: HttpRequest, verifier: SignatureVerifier | None) -> Mapping[str, Any]:
@@ -176,7 +207,9 @@ def _require(common: Mapping[str, str], name: str, sent_as: str) -> None:
         raise MissingCommonParameterError(sent_as)
 
 
-def _parse_json(body: bytes) -> Mapping[str, Any]:
+def _parse_json(body: bytes | bytearray) -> Mapping[str, Any]:
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise ParameterTypeError("body")
     try:
         # Without parameters most SDKs send {}, Ruby's sends null, other clients send nothing.
         params = json.loads(body.decode("utf-8")) if body else {}
@@ -189,9 +222,9 @@ def _parse_json(body: bytes) -> Mapping[str, Any]:
     return params
 
 
-def _parse_form(text: str | bytes) -> dict[str, str]:
+def _parse_form(text: str | bytes | bytearray) -> dict[str, str]:
     try:
-        decoded = text.decode("ascii") if isinstance(text, bytes) else text
+        decoded = text if isinstance(text, str) else text.decode("ascii")
         pairs = parse_qsl(decoded, keep_blank_values=True, errors="strict", max_num_fields=64)
     except ValueError as error:
         raise ParameterTypeError("form") from error
