@@ -7,6 +7,7 @@ still sending.
 
 import asyncio
 import logging
+import re
 import socket
 import weakref
 from typing import Any
@@ -41,6 +42,8 @@ _LINGER, _LINGER_SILENT, _LINGER_LAST = 30.0, 5.0, 0.5
 _SLICE = 64 * 1024  # bytes that are parsed before the limits are looked at
 _SMALL_BODY = 64 * 1024  # a refused body that is read to keep the connection
 _IDLING, _IN_HEAD, _IN_BODY = range(3)
+# A target in absolute form may leave out the path, which uvicorn expects.
+_WITHOUT_PATH = re.compile(rb"(https?://[^/?]+)(|\?.*)", re.IGNORECASE | re.DOTALL)
 _BAD_REQUEST = b"Invalid HTTP request received."
 _logger = logging.getLogger(__name__)
 
@@ -181,6 +184,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if size > LARGEST_HEAD:
             self._refusal = RequestSizeError(str(LARGEST_HEAD))
             raise ValueError("the head is too large")
+        if without_path := _WITHOUT_PATH.fullmatch(self.url):
+            self.url = without_path[1] + b"/" + without_path[2]
         super().on_headers_complete()
         self._phase = _IN_BODY
         self._connections.works(self)
