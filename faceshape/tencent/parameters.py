@@ -189,15 +189,7 @@ def _text(params: object, name: str) -> str:
 
 def _given(params: object, action: str) -> Mapping[str, object]:
     """Return the parameters that are there, once their names and types were found good."""
-    if not isinstance(params, Mapping):
-        raise ParameterTypeError("body")
-    try:
-        items = dict(params.items())
-    except Exception as error:  # a mapping of somebody else's
-        raise ParameterTypeError("body") from error
-    if not all(type(name) is str for name in items):
-        raise ParameterTypeError("body")
-    given = {name: value for name, value in items.items() if value is not None}
+    given = _present(params)
     for name in _COMMON:
         # An exact type, because what is compared may answer anything, an array for example.
         if name in given and type(given[name]) is not str:
@@ -209,12 +201,24 @@ def _given(params: object, action: str) -> Mapping[str, object]:
     kinds = ACTIONS[action]
     for name in given:
         if name not in kinds and name not in _COMMON:
-            raise UnknownParameterError(str(name))
+            raise UnknownParameterError(name)
     for name, kind in kinds.items():
         # An exact type, because JSON's true and 1.0 are no integers for the cloud.
         if name in given and type(given[name]) is not kind:
             raise ParameterTypeError(name)
     return given
+
+
+def _present(params: object) -> Mapping[str, object]:
+    if not isinstance(params, Mapping):
+        raise ParameterTypeError("body")
+    try:
+        items = dict(params.items())
+    except Exception as error:  # a mapping of somebody else's
+        raise ParameterTypeError("body") from error
+    if not all(type(name) is str for name in items):
+        raise ParameterTypeError("body")
+    return {name: value for name, value in items.items() if value is not None}
 
 
 def _source(given: Mapping[str, object]) -> Literal["Url", "Image"]:

@@ -168,7 +168,10 @@ def app_from_environment() -> Router:
 
 
 class _TargetRouter(Router):
-    """A router that understands each form of request target (RFC 9112, section 3.2)."""
+    """A router that understands each form of request target (RFC 9112, section 3.2).
+
+    uvicorn hands on the absolute form as a path with its parser h11, not with httptools.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route a request whose target may be ``/path``, ``http://host/path`` or ``*``."""
