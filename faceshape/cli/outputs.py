@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import click
 
-__all__ = ["refuse_overwriting", "written_anew"]
+__all__ = ["named", "refuse_overwriting", "written_anew"]
 
 _Identity = tuple[int, int] | str
 
@@ -53,14 +53,27 @@ def written_anew(path: Path) -> Iterator[BinaryIO]:
         OSError: it cannot be written.
     """
     is_new = not path.exists()
+    file = path.open("wb")
     try:
-        with path.open("wb") as file:
-            yield file
+        yield file
+        with named(path):
+            file.close()
     except BaseException:
+        with suppress(OSError):  # what it still holds cannot be written either
+            file.close()
         if is_new:
             with suppress(OSError):
                 path.unlink()
         raise
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Put the name of a file into the errors of writing it, which do not say where."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _number(stream: object) -> int | None:
