@@ -30,7 +30,7 @@ from faceshape.batch.worker import serve
 ours, theirs = Pipe()
 ours.send("photo.png")
 ours.close()
-serve(theirs, 0, False, "auto", "en-US")
+serve(theirs, 0, False, "auto", "en-US", False)
 """
 IN_A_PROGRAM = """
 from faceshape import FaceShapeEngine
