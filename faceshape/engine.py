@@ -35,7 +35,7 @@ _SAME_FACE_IOU = 0.5
 
 # Of boxes, in pixels: as far as float32 tells places apart, and sides that crops can be cut from.
 _FARTHEST = 1e7
-_THINNEST = 1e-3
+_THINNEST = 1e-12
 
 # Which detectors are asked for the faces of a picture, one after another until one has found a
 # face: by whether turned faces are wanted, and by mode.
@@ -200,7 +200,7 @@ class FaceShapeEngine:
         Raises:
             ImageError: the picture cannot be read.
             ShapeError: boxes are not (N, 4) numbers, not within ten million pixels of the origin,
-                or a side is under a thousandth of a pixel; roll is not (N,) finite numbers.
+                or a side is under 1e-12 pixels; roll is not (N,) finite numbers.
         """
         pixels = load_image(image, channels=channels)
         boxes, angles = _checked_boxes(boxes, roll)
@@ -313,7 +313,7 @@ def _checked_boxes(
         raise ShapeError(f"boxes must be finite, and within {_FARTHEST:.0f} pixels of the origin")
     boxes = boxes.astype(np.float32)
     if not (boxes[:, 2:] - boxes[:, :2] >= _THINNEST).all():
-        raise ShapeError("boxes must have x0 < x1 and y0 < y1, by a thousandth of a pixel at least")
+        raise ShapeError("boxes must have x0 < x1 and y0 < y1, by 1e-12 pixels at least")
     angles = np.zeros(len(boxes)) if roll is None else _numbers(roll, "roll")
     # More than that and float32 does not tell the degrees apart.
     if angles.shape != (len(boxes),) or not (np.abs(angles) <= _FARTHEST).all():

@@ -45,6 +45,7 @@ COMMANDS = {
     "models": ["models", "--verify"],
     "bench": ["bench", "photo.png", "--rounds", "1", "--faces", "10"],
 }
+FILES = {"analyze": ["out.png"], "many": ["out.png", "out", "out.options.json"], "track": ["out"]}
 SUMMARY = {"many": "pictures 2", "track": "frames 2"}  # on standard error
 
 
@@ -115,7 +116,7 @@ def test_a_command_asks_for_no_socket_and_leaves_no_file(
     assert done.stderr.startswith(SUMMARY.get(name, ""))
     assert len(done.stderr.splitlines()) == (name in SUMMARY)  # no warning
     made = files_below(tmp_path) - before
-    assert made == {f"work/{each}" for each in COMMANDS[name] if each in ("out", "out.png")}
+    assert made == {f"work/{each}" for each in FILES.get(name, ())}
 
 
 @pytest.mark.parametrize("home", ["read-only", "missing", "unset"])
