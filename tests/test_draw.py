@@ -81,7 +81,9 @@ def test_points_are_drawn_where_they_are(portrait, face, indices):
 def test_lines_grow_with_the_face(face):
     shares = [
         (overlay(canvas, [large]) != 24).mean()
-        for canvas, large in (enlarged(face, factor) for factor in (5.3, 10.6))
+        for canvas, large in (
+            enlarged(face, factor) for factor in (16, 32)
+        )  # edges are soft, by a pixel
     ]
     assert shares[1] == pytest.approx(shares[0], rel=0.15)
 
