@@ -42,7 +42,7 @@ class Part(NamedTuple):
 
 
 # How much of a place is the close look's. A pupil is the close look's alone.
-_LID_SHARE, _PUPIL_SHARE, _LIP_SHARE = 0.7, 1.0, 0.75
+_LID_SHARE, _PUPIL_SHARE, _LIP_SHARE = 0.85, 1.0, 0.85
 
 
 def face_part(name: str, topology: Topology) -> Part:
