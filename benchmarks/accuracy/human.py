@@ -119,11 +119,10 @@ class HumanSet:
 
     @property
     def yaw(self) -> NDArray[np.float32]:
-        """How far the middle of the mouth is off that of the eyes (N,), in their distance."""
+        """How far the nose's base is off the middle of the eyes (N,), in their distance."""
         left, right = self.eyes
         across = right - left
-        mouth = (self.places("mouth left") + self.places("mouth right")) / 2
-        off = ((mouth - (left + right) / 2) * across).sum(axis=1)
+        off = ((self.places("nose base") - (left + right) / 2) * across).sum(axis=1)
         return np.abs(off) / np.maximum((across**2).sum(axis=1), 1)
 
 
@@ -251,7 +250,7 @@ def human_tables(contenders: Sequence[Contender], sets: Sequence[HumanSet]) -> I
     yaw = np.concatenate([faces.yaw for faces in sets])
     edges = [0.0, *_YAW_LIMITS, np.inf]
     rows = _binned(answers, yaw, [(a, b, _span(a, b)) for a, b in pairwise(edges)])
-    note = "Apparent yaw: the mouth's middle off the eyes', in the distance of the outer corners."
+    note = "Apparent yaw: the nose's base off the middle of the eyes, in their distance."
     yield Table("People's labels, by yaw", note, ["faces", *names], rows)
     age = np.concatenate([_ages(faces) for faces in sets])
     if np.isfinite(age).any():

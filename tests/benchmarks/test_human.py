@@ -10,14 +10,15 @@ from benchmarks.accuracy.contenders import Located
 from benchmarks.accuracy.human import face_means, human_errors, human_tables, load_human_sets
 from faceshape.core.contract import interocular_distance
 
-# A layout of 12 points: corners of the eyes, of the mouth, a lid, the chin and two of the jaw, of
-# which one lies above the eyes; ends of brows, which are not counted.
-ROWS = [21, 25, 29, 33, 53, 59, 27, 10, 5, 0, 37, 45]
+# A layout of 13 points: corners of the eyes, of the mouth, a lid, the chin and two of the jaw, of
+# which one lies above the eyes; ends of brows, which are not counted; the base of the nose.
+ROWS = [21, 25, 29, 33, 53, 59, 27, 10, 5, 0, 37, 45, 82]
 LAYOUT = {
     "points": {
         "eye outer": [[[0], "eyeL outer"], [[2], "eyeR outer"]],
         "eye inner": [[[1], "eyeL inner"], [[3], "eyeR inner"]],
         "mouth corners": [[[4], "mouth left"], [[5], "mouth right"]],
+        "nose base": [[[12], "nose base"]],
         "brow ends": [[[10], "browL outer"], [[11], "browR outer"]],
     },
     "curves": {"lids": [[[6], "eyeL upper"]]},
