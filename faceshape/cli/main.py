@@ -1,4 +1,4 @@
-"""The command line: ``faceshape analyze · track · serve · models · bench``."""
+"""The command line: ``faceshape analyze · fleet · track · serve · models · bench``."""
 
 import os
 
@@ -6,6 +6,7 @@ import click
 
 from faceshape.cli.analyze import analyze
 from faceshape.cli.bench import bench
+from faceshape.cli.fleet import fleet
 from faceshape.cli.models import models
 from faceshape.cli.serve import serve
 from faceshape.cli.track import track
@@ -21,5 +22,5 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-for command in (analyze, track, serve, models, bench):
+for command in (analyze, fleet, track, serve, models, bench):
     main.add_command(command)
