@@ -3,6 +3,7 @@
 A place is a path or a URI: ``photos/``, ``s3://bucket/photos``, ``gs://bucket/photos``.
 """
 
+import io
 import os
 import time
 import uuid
@@ -152,7 +153,7 @@ def read_picture_names(inventory: Place) -> Iterator[str]:
             for batch in pq.ParquetFile(inventory.open_input()).iter_batches(columns=["path"]):
                 yield from batch.column("path").to_pylist()
         else:
-            for line in inventory.open_input():
+            for line in io.BufferedReader(inventory.open_input()):
                 if name := line.decode("utf-8-sig").strip("\r\n"):
                     yield name
     except (OSError, UnicodeError, pa.ArrowException) as error:
