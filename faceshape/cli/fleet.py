@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from faceshape.cli.many_pictures import usable_cores
 from faceshape.errors import FaceShapeError
 from faceshape.mode import Mode
+from faceshape.processors import usable_processors
 
 if TYPE_CHECKING:
     from faceshape.fleet.chunks import ChunkReport
@@ -92,7 +92,7 @@ def run(
         if engine == "ray":
             reports = library.on_ray(out, wanted, address, retry)
         else:
-            reports = library.on_local(out, wanted, workers or usable_cores(), retry)
+            reports = library.on_local(out, wanted, workers or usable_processors(), retry)
         _show(reports, len(wanted))
 
 

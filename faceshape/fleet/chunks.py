@@ -18,7 +18,7 @@ from itertools import islice
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceshape.batch.files import PICTURE_SUFFIXES
+from faceshape.batch.pictures import PICTURE_SUFFIXES
 from faceshape.errors import DownloadError, FaceShapeError
 from faceshape.fleet.sandbox import Picture, PictureAnswer, Sandbox
 from faceshape.fleet.schema import to_table, write_parquet
