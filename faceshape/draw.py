@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faceshape.core.contract import GROUPS, POINT_COUNT, interocular_distance
 from faceshape.types import FaceShape
 from faceshape.vision.image import Channels, ImageSource, RGBImage, load_image
 
@@ -54,6 +55,7 @@ rest of the group's points stand alone."""
 
 _PIECES = 8  # straight ones that a curve is drawn with from point to point
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
+_UNSURE = 4.0  # % of the eye distance that a point is expected to be off, to be shown as unsure
 _LEAST_FONT = 8  # pixels; smaller ones cannot be read
 _PORTRAIT_SIDE, _PORTRAIT_MARGIN = 320, 0.06  # pixels; a share of them on each side
 
@@ -67,7 +69,8 @@ def overlay(
 ) -> RGBImage:
     """Return a picture, RGB (H, W, 3), with the landmarks of its faces drawn on it.
 
-    Lines, points and numbers grow with the face.
+    Lines, points and numbers grow with the face. A ring around a point is as wide as the point is
+    expected to be off (`FaceShape.confidence`), if that is 4 % of the eye distance or more.
 
     Args:
         image: what the faces were found in; all that `faceshape.vision.image.load_image` takes. It
@@ -118,7 +121,7 @@ def write_names(image: RGBImage, faces: Sequence[FaceShape], names: Sequence[str
 
 
 def _draw_curves(canvas: RGBImage, face: FaceShape) -> None:
-    thickness = max(1, round(_size(face) / 250))
+    thickness = _thickness(face)
     for name, curves in GROUP_CURVES.items():
         points = face.group(name)
         pieces = [_fixed_point(_smooth_curve(points[list(curve)])) for curve in curves]
@@ -128,10 +131,27 @@ def _draw_curves(canvas: RGBImage, face: FaceShape) -> None:
 
 def _draw_points(canvas: RGBImage, face: FaceShape) -> None:
     extent = int(_radius(face) * 2**_SHIFT)
+    rings, thickness = _rings(face), _thickness(face)
     for name, colour in GROUP_COLOURS.items():
-        for centre in _fixed_point(face.group(name)):
+        for centre, ring in zip(_fixed_point(face.group(name)), rings[GROUPS[name]], strict=True):
             where = tuple(map(int, centre))
             cv2.circle(canvas, where, extent, colour, -1, cv2.LINE_AA, _SHIFT)
+            if ring:
+                cv2.circle(canvas, where, int(ring), colour, thickness, cv2.LINE_AA, _SHIFT)
+
+
+def _rings(face: FaceShape) -> NDArray[np.float32]:
+    """Return how far each point (90,) is expected to be off, as OpenCV draws it; 0: it is sure."""
+    if face.confidence is None:
+        return np.zeros(POINT_COUNT, np.float32)
+    distance = interocular_distance(face.points[None])[0]
+    unsure = np.where(face.confidence >= _UNSURE, face.confidence, 0)
+    rings: NDArray[np.float32] = unsure / 100 * distance * 2**_SHIFT
+    return rings
+
+
+def _thickness(face: FaceShape) -> int:
+    return max(1, round(_size(face) / 250))
 
 
 def _with_indices(image: RGBImage, faces: Sequence[FaceShape]) -> RGBImage:

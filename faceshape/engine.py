@@ -254,6 +254,7 @@ class FaceShapeEngine:
                 score=float(found.scores[i]),
                 presence=float(located.presence[i]),
                 roll=float(located.roll[i]),
+                confidence=None if located.confidence is None else located.confidence[i],
             )
             for i in range(len(found))
         ]

@@ -112,6 +112,8 @@ class FaceShape:
         score: the detector's, in its own unit.
         presence: 0 to 1, how sure the regressor is that there is a face.
         roll: degrees of the line between the eyes, clockwise as seen.
+        confidence: (90,) float32, how far each point is expected to be off, in % of the distance of
+            the outer eye corners; None if that is not known.
     """
 
     points: NDArray[np.float32]
@@ -120,6 +122,7 @@ class FaceShape:
     score: float
     presence: float
     roll: float
+    confidence: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         for name in ("points", "dense", "box"):
@@ -130,6 +133,11 @@ class FaceShape:
             raise ShapeError(f"dense must be (P, 2), not {self.dense.shape}")
         if self.box.shape != (4,):
             raise ShapeError(f"box must be (4,), not {self.box.shape}")
+        if self.confidence is None:
+            return
+        object.__setattr__(self, "confidence", np.asarray(self.confidence, np.float32))
+        if self.confidence.shape != (POINT_COUNT,):
+            raise ShapeError(f"confidence must be ({POINT_COUNT},), not {self.confidence.shape}")
 
     def __repr__(self) -> str:
         what = _described(self.box, score=self.score, presence=self.presence, roll=self.roll)

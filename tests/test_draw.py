@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from faceshape.core.contract import GROUPS
+from faceshape.core.contract import GROUPS, interocular_distance
 from faceshape.draw import GROUP_COLOURS, overlay, write_names
 
 # What colour-blind people see of linear RGB: Machado, Oliveira & Fernandes 2009, severity 1.
@@ -81,7 +81,9 @@ def test_points_are_drawn_where_they_are(portrait, face, indices):
 def test_lines_grow_with_the_face(face):
     shares = [
         (overlay(canvas, [large]) != 24).mean()
-        for canvas, large in (enlarged(face, factor) for factor in (4, 8))
+        for canvas, large in (
+            enlarged(face, factor) for factor in (16, 32)
+        )  # edges are soft, by a pixel
     ]
     assert shares[1] == pytest.approx(shares[0], rel=0.15)
 
@@ -135,6 +137,22 @@ def test_points_that_coincide_are_no_crash(portrait, face):
     changed = (overlay(portrait, [point], indices=True) != portrait).any(axis=2)
     assert changed[95:105, 95:105].any()
     assert not changed[:60].any()
+
+
+def test_a_ring_is_as_wide_as_a_point_may_be_off(face):
+    dark, large = enlarged(face, 4)
+    confidence = np.full(90, 3.9, np.float32)
+    sure = overlay(dark, [dataclasses.replace(large, confidence=confidence)])
+    np.testing.assert_array_equal(
+        sure, overlay(dark, [dataclasses.replace(large, confidence=None)])
+    )
+    confidence[10] = 12.0  # per cent of the eye distance, at the chin
+    drawn = overlay(dark, [dataclasses.replace(large, confidence=confidence)])
+    y, x = np.nonzero((drawn != sure).any(axis=2))
+    radius = 0.12 * interocular_distance(large.points[None])[0]
+    distance = np.hypot(x + 0.5 - large.points[10, 0], y + 0.5 - large.points[10, 1])
+    assert len(distance) > 20
+    np.testing.assert_allclose(distance, radius, atol=3.5)
 
 
 def test_every_source_is_drawn_on(portrait, face, tmp_path):

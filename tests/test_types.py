@@ -47,7 +47,13 @@ def shape(**changes) -> FaceShape:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"points": np.zeros((89, 2))}, {"dense": np.zeros(166)}, {"box": np.zeros((1, 4))}]
+    "changes",
+    [
+        {"points": np.zeros((89, 2))},
+        {"dense": np.zeros(166)},
+        {"box": np.zeros((1, 4))},
+        {"confidence": np.zeros(166)},
+    ],
 )
 def test_face_shapes_of_other_shapes_are_refused(changes):
     with pytest.raises(ShapeError):
@@ -127,10 +133,10 @@ def test_a_representation_is_short_and_says_what_is_there(face, found):
 
 def test_a_face_is_a_dictionary_of_what_json_can_say(face):
     said = json.loads(json.dumps(face.to_dict()))
-    assert list(said) == ["points", "dense", "box", "score", "presence", "roll"]
+    assert list(said) == ["points", "dense", "box", "score", "presence", "roll", "confidence"]
     assert np.shape(said["points"]) == (90, 2)
     again = FaceShape(**said)
-    for name in ("points", "dense", "box"):
+    for name in ("points", "dense", "box", "confidence"):
         assert np.array_equal(getattr(again, name), getattr(face, name))
     assert (again.score, again.presence, again.roll) == (face.score, face.presence, face.roll)
 

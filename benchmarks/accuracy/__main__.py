@@ -1,9 +1,11 @@
 """The benchmark of the landmarks: how exact, how steady, how fast, beside the peers.
 
-``python -m benchmarks.accuracy --data DIR --peers DIR --mediapipe-python PATH`` prints tables in
-markdown. DIR of --data has ``faces/`` and ``scenes/``; --peers has PFLD-GhostOne's ONNX file;
-PATH is the interpreter of a virtual environment with ``mediapipe==0.10.21``. --pts and --wflw
-measure on other data sets, with or without --data.
+``python -m benchmarks.accuracy --human DIR --data DIR --peers DIR --mediapipe-python PATH --dlib68
+FILE`` prints tables in markdown. --human comes first: faces that people labelled (see
+`benchmarks.accuracy.human`). DIR of --data has ``faces/`` and ``scenes/``, whose labels are other
+models' consensus; --peers has PFLD-GhostOne's ONNX file; PATH is the interpreter of a virtual
+environment with ``mediapipe==0.10.21``; FILE is ``shape_predictor_68_face_landmarks.dat`` out of
+the package ``face_recognition_models``. --pts and --wflw measure on other data sets.
 """
 
 import json
@@ -13,8 +15,16 @@ from pathlib import Path
 import click
 import numpy as np
 
-from benchmarks.accuracy.contenders import Contender, EndToEnd, FaceMesh, GivenBoxes, PfldGhostOne
+from benchmarks.accuracy.contenders import (
+    Contender,
+    Dlib68,
+    EndToEnd,
+    FaceMesh,
+    GivenBoxes,
+    PfldGhostOne,
+)
 from benchmarks.accuracy.faces import LabelledFaces, load_pts_folder, load_split, load_wflw_list
+from benchmarks.accuracy.human import human_tables, load_human_sets
 from benchmarks.accuracy.presence import presence_table
 from benchmarks.accuracy.stability import stability_table
 from benchmarks.accuracy.tables import (
@@ -36,7 +46,9 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-def open_contenders(peers: Path | None, mediapipe_python: Path | None) -> list[Contender]:
+def open_contenders(
+    peers: Path | None, mediapipe_python: Path | None, dlib68: Path | None
+) -> list[Contender]:
     """Return ours, with given boxes and with its own detector, and the peers there are."""
     engine = FaceShapeEngine(threads=1)
     contenders: list[Contender] = [GivenBoxes(engine), EndToEnd(engine)]
@@ -44,6 +56,8 @@ def open_contenders(peers: Path | None, mediapipe_python: Path | None) -> list[C
         contenders.append(PfldGhostOne(peers))
     if mediapipe_python is not None:
         contenders.append(FaceMesh(mediapipe_python))
+    if dlib68 is not None:
+        contenders.append(Dlib68(dlib68))
     return contenders
 
 
@@ -98,18 +112,22 @@ def pts_table(contenders: Sequence[Contender], faces: LabelledFaces) -> Table:
 
 
 @click.command()
+@click.option("--human", type=_FOLDER, help="SET.npz with people's labels, and layouts.json")
 @click.option("--data", type=_FOLDER, help="has faces/ and scenes/: the validation split")
 @click.option("--peers", type=_FOLDER, help="has PFLD-GhostOne's ONNX file")
 @click.option("--mediapipe-python", type=_FILE, help="interpreter with mediapipe 0.10.21")
+@click.option("--dlib68", type=_FILE, help="dlib's predictor of 68 points")
 @click.option("--pts", type=_FOLDER, help="pictures with .pts files of 68 points beside them")
 @click.option("--wflw", type=_FILE, help="a WFLW annotation list; needs --wflw-images")
 @click.option("--wflw-images", type=_FOLDER, help="what the list's names are relative to")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="the tables, as JSON")
 @click.option("--limit", type=click.IntRange(min=1), help="look at so many faces only")
 def main(
+    human: Path | None,
     data: Path | None,
     peers: Path | None,
     mediapipe_python: Path | None,
+    dlib68: Path | None,
     pts: Path | None,
     wflw: Path | None,
     wflw_images: Path | None,
@@ -117,18 +135,20 @@ def main(
     limit: int | None,
 ) -> None:
     """Print the landmark benchmark's tables as markdown."""
-    if data is None and pts is None and wflw is None:
-        raise click.UsageError("nothing to measure on: give --data, --pts or --wflw")
+    if human is None and data is None and pts is None and wflw is None:
+        raise click.UsageError("nothing to measure on: give --human, --data, --pts or --wflw")
     if (wflw is None) != (wflw_images is None):
         raise click.UsageError("--wflw and --wflw-images belong together")
     use_one_core()
-    contenders = open_contenders(peers, mediapipe_python)
+    contenders = open_contenders(peers, mediapipe_python, dlib68)
     if peers is None:
         click.echo("PFLD-GhostOne is left out: no --peers.\n")
     if mediapipe_python is None:
         click.echo("FaceMesh is left out: no --mediapipe-python.\n")
+    if dlib68 is None:
+        click.echo("dlib's 68 points are left out: no --dlib68.\n")
     tables = []
-    for table in _tables(contenders, data, pts, wflw, wflw_images, limit):
+    for table in _tables(contenders, human, data, pts, wflw, wflw_images, limit):
         click.echo(table.markdown())
         tables.append(table.as_json())
     if json_file is not None:
@@ -137,12 +157,15 @@ def main(
 
 def _tables(
     contenders: Sequence[Contender],
+    human: Path | None,
     data: Path | None,
     pts: Path | None,
     wflw: Path | None,
     wflw_images: Path | None,
     limit: int | None,
 ) -> Iterator[Table]:
+    if human is not None:
+        yield from human_tables(contenders, load_human_sets(human))
     if data is not None:
         yield from validation_tables(contenders, data, limit)
     if pts is not None:

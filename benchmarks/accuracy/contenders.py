@@ -26,6 +26,10 @@ from faceshape.vision.networks import OnnxModel, model_entry
 # tune_peer_crops.py.
 PFLD_MARGIN = 1.2
 FACE_MESH_MARGIN = 2.0
+DLIB_MARGIN, DLIB_SHIFT = 1.05, -0.08
+
+NETWORKS = ("alignment", "landmarks", "eyes", "mouth")
+"""Of which our landmarks come."""
 
 _PFLD_FILE = "PFLD_GhostOne_112_1_opt_sim.onnx"
 _PFLD_SIDE = 112
@@ -83,7 +87,7 @@ class GivenBoxes:
     def __init__(self, engine: FaceShapeEngine) -> None:
         """Take an engine with one thread."""
         self._engine = engine
-        self.megabytes: float | None = _megabytes("alignment", "landmarks", "eyes")
+        self.megabytes: float | None = _megabytes(*NETWORKS)
 
     def locate(self, pictures: Sequence[RGBImage], boxes: NDArray[np.float32]) -> Located:
         """See `Contender`."""
@@ -108,7 +112,7 @@ class EndToEnd:
     def __init__(self, engine: FaceShapeEngine, name: str = "faceshape, own detector") -> None:
         """Take an engine with one thread and the head of its column."""
         self._engine, self.name = engine, name
-        self.megabytes: float | None = _megabytes("alignment", "landmarks", "eyes")
+        self.megabytes: float | None = _megabytes(*NETWORKS)
 
     def locate(self, pictures: Sequence[RGBImage], boxes: NDArray[np.float32]) -> Located:
         """See `Contender`; the boxes only tell which of the faces found is meant."""
@@ -161,6 +165,40 @@ class PfldGhostOne:
     def _regress(self, crop: RGBImage) -> NDArray[np.float32]:
         batch = crop.transpose(2, 0, 1)[None].astype(np.float32) / 255
         return self._session.run(None, {"input": batch})[0]
+
+
+class Dlib68:
+    """dlib's predictor of 68 points, which the package face_recognition uses."""
+
+    name = "dlib 68"
+
+    def __init__(self, model: Path, margin: float = DLIB_MARGIN, shift: float = DLIB_SHIFT) -> None:
+        """Take its file and how its squares lie about boxes; see `tune_peer_crops`."""
+        import dlib
+
+        self._predict = dlib.shape_predictor(str(model))
+        self._rectangle = dlib.rectangle
+        self._margin, self._shift = margin, shift
+        self.megabytes: float | None = model.stat().st_size / 1e6
+
+    def locate(self, pictures: Sequence[RGBImage], boxes: NDArray[np.float32]) -> Located:
+        """See `Contender`."""
+        points, times = _empty(len(boxes))
+        for i, picture in enumerate(pictures):
+            started = time.perf_counter()
+            extent = boxes[i, 2:] - boxes[i, :2]
+            middle = (boxes[i, :2] + boxes[i, 2:]) / 2 + [0, self._shift * extent[1]]
+            half = self._margin * extent.max() / 2
+            square = np.concatenate([middle - half, middle + half]).round().astype(int)
+            marks = self._predict(picture, self._rectangle(*square.tolist())).parts()
+            dense = np.array([[(mark.x + 0.5, mark.y + 0.5) for mark in marks]], np.float32)
+            points[i] = resample(dense, "ibug68")[0]
+            times[i] = time.perf_counter() - started
+        return Located(points, 1000 * times)
+
+    def network_milliseconds(self) -> None:
+        """See `Contender`; there is no network."""
+        return
 
 
 @dataclass

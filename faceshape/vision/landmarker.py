@@ -3,19 +3,25 @@
 A face is looked at twice at least: by a small network on a crop around the detector's box, and by
 the exact one on a crop that the landmarks of the first aligned and scaled, which removes what an
 inexact box or roll costs. The exact one looks again where its crop was still far from what its own
-landmarks ask for. Last comes a close look at the eyes (`faceshape.vision.eyes`).
+landmarks ask for. Last come close looks at eyes and mouth (`faceshape.vision.close_look`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from faceshape.core.contract import GROUPS, resample
+from faceshape.core.contract import (
+    GROUPS,
+    POINT_COUNT,
+    RUNS,
+    interocular_distance,
+    resample,
+)
 from faceshape.core.topology import Topology, load_topology
+from faceshape.vision.close_look import CloseLook
 from faceshape.vision.crops import cut_crops
-from faceshape.vision.eyes import EyeRefiner
 from faceshape.vision.geometry import (
     aligned_transforms,
     apply_transforms,
@@ -48,26 +54,28 @@ class DenseLandmarks:
         points: (N, 90, 2) float32, the same in the order of the contract.
         presence: (N,) float32, 0 to 1, how sure it is that there is a face.
         roll: (N,) float32 degrees of the line between the outer eye corners, clockwise as seen.
+        confidence: (N, 90) float32, how far each point is expected to be off, in % of the distance
+            of the outer eye corners; None if the network does not say.
     """
 
     dense: NDArray[np.float32]
     points: NDArray[np.float32]
     presence: NDArray[np.float32]
     roll: NDArray[np.float32]
+    confidence: NDArray[np.float32] | None = None
 
 
 class Landmarker:
     """Finds the landmarks of faces whose boxes are known. Safe to share between threads."""
 
-    def __init__(
-        self, alignment: OnnxModel, landmarks: OnnxModel, eyes: OnnxModel | None = None
-    ) -> None:
+    def __init__(self, alignment: OnnxModel, landmarks: OnnxModel, *close_looks: OnnxModel) -> None:
         """Take the crops' sides and margins and the topology from the models' manifest entries.
 
         Args:
             alignment: sees where the face is, and whether it is one.
             landmarks: sees its points.
-            eyes: sees those of the eyes; None leaves them as `landmarks` sees them.
+            close_looks: see those of the eyes or of the mouth; without one they remain as
+                `landmarks` sees them.
         """
         self._alignment, self._exact = _Regressor(alignment), _Regressor(landmarks)
         self.topology: Topology = load_topology(landmarks.entry.facts["topology"])
@@ -76,7 +84,9 @@ class Landmarker:
         self._margin: float = alignment.entry.facts["input"]["margin"]
         self._reach: float = landmarks.entry.facts["input"]["reach"]
         self._below: float = landmarks.entry.facts["input"]["below"]
-        self._refiner = None if eyes is None else EyeRefiner(eyes, self.topology)
+        factors: Mapping[str, float] | None = landmarks.entry.facts.get("confidence")
+        self._expected = None if factors is None else _ExpectedErrors(self.topology, factors)
+        self._close_looks = [CloseLook(model, self.topology) for model in close_looks]
 
     @classmethod
     def shipped(
@@ -91,7 +101,7 @@ class Landmarker:
         Raises:
             ModelError: a model is missing or is not the one that the manifest names.
         """
-        names = ("alignment", "landmarks", "eyes")
+        names = ("alignment", "landmarks", "eyes", "mouth")
         return cls(*(OnnxModel(model_entry(name), threads, providers) for name in names))
 
     def locate(self, image: RGBImage, boxes: ArrayLike, roll: ArrayLike) -> DenseLandmarks:
@@ -104,26 +114,30 @@ class Landmarker:
         """
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
         if not len(boxes):
-            nobody, nothing = np.empty((0, self.topology.points, 2), np.float32), np.empty(0)
+            nobody = np.empty((0, self.topology.points, 2), np.float32)
+            nothing = np.empty(0, np.float32)
             points = resample(nobody, self.topology)
-            return DenseLandmarks(nobody, points, nothing.astype("f4"), nothing.astype("f4"))
+            confidence = None if self._expected is None else np.empty(points.shape[:2], np.float32)
+            return DenseLandmarks(nobody, points, nothing, nothing, confidence)
         rolls = np.broadcast_to(np.asarray(roll, np.float32), len(boxes))
         parts = [
             self._look(image, boxes[start : start + _BATCH], rolls[start : start + _BATCH])
             for start in range(0, len(boxes), _BATCH)
         ]
-        dense, presence = map(np.concatenate, zip(*parts, strict=True))
+        dense, presence, spread = map(np.concatenate, zip(*parts, strict=True))
         points = resample(dense, self.topology)
-        return DenseLandmarks(dense, points, presence, eye_line_roll(points).astype(np.float32))
+        confidence = None if self._expected is None else self._expected(spread, points)
+        roll = eye_line_roll(points).astype(np.float32)
+        return DenseLandmarks(dense, points, presence, roll, confidence)
 
     def _look(
         self, image: RGBImage, boxes: NDArray[np.float32], roll: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return dense landmarks (N, P, 2) in the picture and presence (N,)."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Return dense landmarks (N, P, 2), presence (N,) and spread (N, P or 0) in pixels."""
         crops = crop_transforms(boxes, roll, self._alignment.side, self._margin)
-        first, presence = self._alignment.look(image, crops)
+        first, presence, _ = self._alignment.look(image, crops)
         crops = self._aligned_crops(first)
-        dense, also_present = self._exact.look(image, crops)
+        dense, also_present, spread = self._exact.look(image, crops)
         presence = np.minimum(presence, also_present)  # it takes both to see a face
         unsettled = np.arange(len(boxes))
         for _ in range(_MOST_LOOKS - 2):
@@ -132,10 +146,10 @@ class Landmarker:
             if not off.any():
                 break
             unsettled, crops = unsettled[off], wanted[off]
-            dense[unsettled], _ = self._exact.look(image, crops)
-        if self._refiner is not None:
-            dense = self._refiner.refine(image, dense)
-        return dense, presence
+            dense[unsettled], _, spread[unsettled] = self._exact.look(image, crops)
+        for close_look in self._close_looks:
+            dense = close_look.refine(image, dense)
+        return dense, presence, spread
 
     def _aligned_crops(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the transforms (N, 2, 3) to crops in which the given landmarks stand upright."""
@@ -152,11 +166,40 @@ class _Regressor:
 
     def look(
         self, image: RGBImage, transforms: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return dense landmarks (N, P, 2) in the picture and presence (N,)."""
-        in_crop, presence = self._model.run(cut_crops(image, transforms, self.side))
-        dense = undo_similarities(transforms, in_crop * self.side)
-        return dense.astype(np.float32), presence
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Return dense landmarks (N, P, 2), presence (N,) and spread (N, P or 0) in pixels."""
+        in_crop, presence, *spreads = self._model.run(cut_crops(image, transforms, self.side))
+        dense = undo_similarities(transforms, in_crop * self.side).astype(np.float32)
+        if not spreads:
+            return dense, presence, np.empty((len(dense), 0), np.float32)
+        pixels = self.side / np.hypot(*transforms[:, 0, :2].T)
+        return dense, presence, spreads[0] * pixels[:, None].astype(np.float32)
+
+
+class _ExpectedErrors:
+    """From what the network expects to be off to what people's labels say that it is."""
+
+    def __init__(self, topology: Topology, factors: Mapping[str, float]) -> None:
+        """Take the factors of the groups, from the manifest."""
+        self._rows = np.zeros(POINT_COUNT, np.intp)
+        for run in RUNS:
+            indices = topology.indices(run.curve)
+            places = np.linspace(0, len(indices) - 1, len(run.targets)).round().astype(int)
+            for target, place in zip(run.targets, places, strict=True):
+                if target >= 0:
+                    self._rows[target] = indices[place]
+        self._factors = np.ones(POINT_COUNT, np.float32)
+        for group, factor in factors.items():
+            self._factors[GROUPS[group]] = factor
+
+    def __call__(
+        self, spread: NDArray[np.float32], points: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return how far points (N, 90, 2) are expected to be off (N, 90), in %."""
+        distance = np.maximum(interocular_distance(points), np.float32(1e-3))
+        expected: NDArray[np.float32] = spread[:, self._rows] * self._factors
+        expected *= np.float32(100) / distance[:, None]
+        return expected
 
 
 def _corner_shift(

@@ -1,9 +1,6 @@
-"""The training data of the landmark regressor: pictures, split and consensus labels.
+"""The training data of the landmark regressors: pictures, split, labels and their trust.
 
-Two teachers labelled each face: A, a 478-point face mesh, and B, a 98-point WFLW model. A is finer
-inside the face and guesses well under masks; its jaw follows neither an open mouth nor the far
-side of a turned head. B follows the visible outline. The label is A inside the face and a blend
-of both on the profile, cut at the level of the outer eye corners as the contract has it.
+The labels are both teachers' consensus as people mark it; see `scripts.labels.consensus`.
 """
 
 import zlib
@@ -15,13 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshape.core.contract import GROUPS, Run, interocular_distance, resample, resample_onto
-from faceshape.core.topology import CURVES, load_topology
+from faceshape.core.contract import GROUPS, interocular_distance, resample_onto
+from faceshape.core.topology import load_topology
+from scripts.labels.consensus import DENSE, DENSE_RUNS, consensus, label_weight, seen
 
-DENSE = load_topology("dense166")
-DENSE_RUNS = tuple(Run(curve, DENSE.indices(curve)) for curve in CURVES)
-
-_PROFILE_SAMPLES = 65  # of half a profile, before it is cut at the level of the eyes
+_INNER_LIPS = 14, 19  # the middles of the inner lower and the inner upper lip, within the mouth
 _UNMARKED = -32768 / 32
 
 
@@ -33,6 +28,9 @@ class Faces:
         pictures: N RGB uint8 pictures of various sizes.
         dense: (N, 166, 2) labels in the topology ``dense166``.
         weight: (N,) how far each label is trusted, 0 to 1; 0 was rejected.
+        seen: (N, 166) bool, which points are in the picture; the rest are guesses.
+        depth: (N, 166) how far each point lies behind the others, in the picture's pixels; 0 where
+            the shards do not tell.
         source, identity: (N,) where the picture came from and who it shows.
         validation: (N,) bool, identities never trained on.
         boxes: (N, 4) the boxes a detector found (x0 y0 x1 y1).
@@ -42,6 +40,8 @@ class Faces:
     pictures: list[NDArray[np.uint8]]
     dense: NDArray[np.float32]
     weight: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+    depth: NDArray[np.float32]
     source: NDArray[np.str_]
     identity: NDArray[np.str_]
     validation: NDArray[np.bool_]
@@ -65,11 +65,27 @@ def load_faces(folder: Path) -> Faces:
         return np.where(values == _UNMARKED, np.nan, values)
 
     mesh478, wflw98 = points("mesh478"), points("wflw98")
+    dense = consensus(mesh478, wflw98)
+    weight = label_weight(mesh478, wflw98, column("mesh_spread_px"))
+    # Rejected faces still are faces; the second teacher tells well enough where.
+    rejected = weight == 0
+    layout = load_topology("wflw98")
+    dense[rejected] = resample_onto(wflw98[rejected], layout, DENSE_RUNS, DENSE.points)
     identity = column("identity")
+    behind = np.concatenate(
+        [
+            shard["mesh_z"].astype(np.float32) / 32
+            if "mesh_z" in shard
+            else np.zeros((len(shard["box"]), mesh478.shape[1]), np.float32)
+            for shard in shards
+        ]
+    )
     return Faces(
         pictures=[picture for shard in shards for picture in pictures_of(shard)],
-        dense=consensus(mesh478, wflw98),
-        weight=label_weight(mesh478, wflw98, column("mesh_spread_px")),
+        dense=dense,
+        weight=weight,
+        seen=seen(dense, column("size")),
+        depth=dense_depth(dense, mesh478, behind),
         source=column("source"),
         identity=identity,
         validation=np.array([zlib.crc32(name.encode()) % 10 == 0 for name in identity]),
@@ -78,6 +94,21 @@ def load_faces(folder: Path) -> Faces:
         wflw98=wflw98,
         ibug68=points("ibug68"),
     )
+
+
+def dense_depth(dense: NDArray, mesh478: NDArray, depth: NDArray) -> NDArray[np.float32]:
+    """Return the depth (N, 166) of landmarks: that of the mesh's point nearest to each.
+
+    Args:
+        dense: (N, 166, 2).
+        mesh478: (N, 478, 2).
+        depth: (N, 478) of the mesh's points.
+    """
+    found = np.empty(dense.shape[:2], np.float32)
+    for face, (points, mesh, behind) in enumerate(zip(dense, mesh478, depth, strict=True)):
+        apart = points @ mesh.T * -2 + (mesh**2).sum(axis=1)
+        found[face] = behind[apart.argmin(axis=1)]
+    return found
 
 
 def load_backgrounds(folder: Path, side: int = 256) -> list[NDArray[np.uint8]]:
@@ -128,81 +159,12 @@ def apparent_yaw(points: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.abs((tip * across).sum(axis=1)) / np.maximum((across**2).sum(axis=1), 1)
 
 
-def consensus(mesh478: NDArray, wflw98: NDArray) -> NDArray[np.float32]:
-    """Return the labels (N, 166, 2) that both teachers agree on, as described above."""
-    inner = resample_onto(mesh478, load_topology("mesh478"), DENSE_RUNS, DENSE.points)
-    points = resample(mesh478, "mesh478")
-    eyes = points[:, GROUPS["LeftEye"].start], points[:, GROUPS["RightEye"].start]
-    ours, theirs = _profile(mesh478, "mesh478", eyes), _profile(wflw98, "wflw98", eyes)
-    trust = 1 - _ramp(_disagreement(mesh478, wflw98), 0.06, 0.12)
-    apart = np.linalg.norm(ours - theirs, axis=2) / interocular_distance(points)[:, None]
-    # Of these shares the 68 independent points that some faces have liked best.
-    share = cv2.blur(0.6 + 0.4 * _ramp(apart, 0.05, 0.12), (7, 1)) * trust[:, None]
-    profile = ours + share[..., None].astype(np.float32) * (theirs - ours)
-    inner[:, list(DENSE.indices("profile_left") + DENSE.indices("profile_right")[1:])] = profile
-    return resample_onto(inner, DENSE, DENSE_RUNS, DENSE.points)
+def mouth_opening(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far the middles of the inner lips are apart (N,), in eye distances.
 
-
-def label_weight(mesh478: NDArray, wflw98: NDArray, spread: NDArray) -> NDArray[np.float32]:
-    """Return how far each label is to be trusted (N,), 0 to 1.
-
-    Rejected are faces on which teacher A disagrees with itself by more than 4 % of the
-    inter-ocular distance, or both disagree by more than 12 % without A being sure.
+    Args:
+        points: (N, 90, 2) in the order of the contract.
     """
-    distance = interocular_distance(resample(mesh478, "mesh478"))
-    unsure = spread / np.maximum(distance, 1)
-    apart = _disagreement(mesh478, wflw98)
-    weight = 1 - 0.7 * _ramp(apart, 0.06, 0.12)
-    rejected = (unsure > 0.04) | ((apart > 0.12) & (unsure > 0.012)) | (distance < 8)
-    return np.where(rejected, 0, weight).astype(np.float32)
-
-
-def _ramp(values: NDArray, low: float, high: float) -> NDArray:
-    return np.clip((values - low) / (high - low), 0, 1)
-
-
-def _disagreement(mesh478: NDArray, wflw98: NDArray) -> NDArray[np.float32]:
-    """Return the teachers' mean distance (N,) at eyes and mouth in inter-ocular distances."""
-    a, b = resample(mesh478, "mesh478"), resample(wflw98, "wflw98")
-    rows = np.r_[GROUPS["LeftEye"], GROUPS["RightEye"], GROUPS["Mouth"]]
-    return np.linalg.norm(a[:, rows] - b[:, rows], axis=2).mean(axis=1) / interocular_distance(a)
-
-
-def _profile(dense: NDArray, topology: str, eyes: tuple[NDArray, NDArray]) -> NDArray[np.float32]:
-    """Return the profile (N, 41, 2), cut at the line through the outer eye corners."""
-    # The mesh goes on above the temples; WFLW's contour ends there and is prolonged straight on.
-    above = {"mesh478": ([162], [389]), "wflw98": ([], [])}[topology]
-    curves = load_topology(topology)
-    left = above[0] + list(curves.indices("profile_left"))
-    right = above[1] + list(curves.indices("profile_right"))[::-1]
-    halves = [_cut_half(dense[:, left], eyes), _cut_half(dense[:, right], eyes)]
-    return np.concatenate([halves[0], halves[1][:, -2::-1]], axis=1)
-
-
-def _cut_half(outline: NDArray, eyes: tuple[NDArray, NDArray]) -> NDArray[np.float32]:
-    """Resample half a profile (N, K, 2), temple to chin, into 21 points from eye level on."""
-    fine = _uniform(outline, _PROFILE_SAMPLES)
-    across = eyes[1] - eyes[0]
-    down = np.stack([-across[:, 1], across[:, 0]], axis=1)
-    level = ((fine - eyes[0][:, None]) * down[:, None]).sum(axis=2)
-    step = np.clip((level > 0).argmax(axis=1) - 1, 0, _PROFILE_SAMPLES // 2)
-    row = np.arange(len(fine))
-    rise = level[row, step + 1] - level[row, step]
-    start = step - level[row, step] / np.where(np.abs(rise) < 1e-6, 1, rise)
-    start = np.clip(start, -_PROFILE_SAMPLES / 8, _PROFILE_SAMPLES / 3)
-    last = _PROFILE_SAMPLES - 1
-    position = start[:, None] + (last - start)[:, None] * np.linspace(0, 1, 21)
-    whole = np.clip(np.floor(position).astype(int), 0, last - 1)
-    before, after = fine[row[:, None], whole], fine[row[:, None], whole + 1]
-    return (before + (position - whole)[..., None] * (after - before)).astype(np.float32)
-
-
-def _uniform(polyline: NDArray, count: int) -> NDArray[np.float64]:
-    """Resample polylines (N, K, 2) into `count` points, uniform in length."""
-    out = np.empty((len(polyline), count, 2))
-    for line, target in zip(polyline.astype(float), out, strict=True):
-        length = np.r_[0, np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))]
-        wanted = np.linspace(0, length[-1], count)
-        target[:, 0] = np.interp(wanted, length, line[:, 0])
-        target[:, 1] = np.interp(wanted, length, line[:, 1])
-    return out
+    mouth = points[:, GROUPS["Mouth"]]
+    lower, upper = mouth[:, _INNER_LIPS[0]], mouth[:, _INNER_LIPS[1]]
+    return np.linalg.norm(lower - upper, axis=1) / interocular_distance(points)

@@ -1,7 +1,8 @@
 """The networks that find a face's points: inverted residuals and a regression head.
 
 Both take crops (B, 3, S, S), 0 to 255, and give landmarks (B, P, 2) in units of the crop's side, 0
-at the left or upper edge and 1 at the other, and presence logits (B,).
+at the left or upper edge and 1 at the other, and presence logits (B,). The exact one also says how
+far off it expects each landmark to be (B, P), in the same units.
 """
 
 import torch
@@ -76,7 +77,7 @@ class AlignmentNetwork(nn.Module):
 
 
 class LandmarkNetwork(nn.Module):
-    """The exact look, on crops of 128 pixels; its head sees two scales."""
+    """The exact look, on crops of 128 pixels; its head sees three scales."""
 
     side = 128
 
@@ -90,14 +91,21 @@ class LandmarkNetwork(nn.Module):
         self.stage32 = stage(InvertedResidual, 96, 128, 2, expansion=3)
         self.fine = nn.Sequential(conv_norm(96, 24), nn.ReLU(inplace=True), nn.Flatten())
         self.coarse = nn.Sequential(conv_norm(128, 64), nn.ReLU(inplace=True), nn.Flatten())
-        self.shape = nn.Sequential(nn.Linear(24 * 64 + 64 * 16, 192), nn.Linear(192, points * 2))
+        self.finest = nn.Sequential(conv_norm(48, 8), nn.ReLU(inplace=True), nn.Flatten())
+        self.hidden = nn.Linear(24 * 64 + 64 * 16 + 8 * 256, 192)
+        self.shape = nn.Linear(192, points * 2)
+        self.spread = nn.Linear(192, points)
         self.presence = nn.Linear(128, 1)
         self.register_buffer("mean_shape", mean_shape)
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = (crops - 127.5) / 64.0
-        fine = self.stage16(self.stage8(self.stage4(self.stem(x))))
+        finest = self.stage8(self.stage4(self.stem(x)))
+        fine = self.stage16(finest)
         coarse = self.stage32(fine)
-        offsets = self.shape(torch.cat([self.fine(fine), self.coarse(coarse)], dim=1))
-        landmarks = self.mean_shape + 0.1 * offsets.unflatten(1, (-1, 2))
-        return landmarks, self.presence(coarse.mean(dim=(2, 3))).squeeze(1)
+        features = [self.fine(fine), self.coarse(coarse), self.finest(finest)]
+        hidden = self.hidden(torch.cat(features, dim=1))
+        landmarks = self.mean_shape + 0.1 * self.shape(hidden).unflatten(1, (-1, 2))
+        # What it expects to be off must not change what it says: no gradient goes beyond.
+        spread = 0.01 * self.spread(hidden.detach()).clamp(-4, 4).exp()
+        return landmarks, self.presence(coarse.mean(dim=(2, 3))).squeeze(1), spread

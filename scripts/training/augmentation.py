@@ -23,6 +23,8 @@ from faceshape.vision.geometry import (
 
 Picture = NDArray[np.uint8]
 
+_FIELD, _FIELD_WIDTH = 20, 0.045  # nodes and reach of the warp that turns a head
+
 
 class Crop(Protocol):
     """How the crop of a face is cut."""
@@ -74,11 +76,13 @@ class CropErrors:
         roll: degrees.
         size: of its logarithm.
         centre: in sides of the crop.
+        stretch: how much longer a face is than it should be, and how much it slants, as shares.
     """
 
     roll: float
     size: float
     centre: float
+    stretch: float = 0.0
 
 
 def crop_face(
@@ -114,9 +118,80 @@ def random_face_crop(
     shift = rng.normal(0, errors.centre, 2) * crop.side
     transform[:, 2] -= middle + shift
     transform *= np.exp(rng.normal(0, errors.size))
+    transform = _random_stretch(errors.stretch, rng) @ transform
     transform[:, 2] += middle
     border = _random_border(background, crop.side, rng)
-    return warp_crop(picture, transform, crop.side, border), _to_crop(points, transform, crop.side)
+    return _warp_stretched(picture, transform, border), _to_crop(points, transform, crop.side)
+
+
+def _random_stretch(size: float, rng: Generator) -> NDArray[np.float64]:
+    """Return a matrix (2, 2) that makes a face a little longer or wider, and slants it."""
+    longer, slant = rng.normal(0, size, 2)
+    return np.array([[np.exp(-longer), slant], [0, np.exp(longer)]])
+
+
+def _warp_stretched(picture: Picture, transform: NDArray, border: Picture) -> Picture:
+    """Do what `warp_crop` does, for transforms that are no similarities, too."""
+    scale = np.sqrt(abs(np.linalg.det(transform[:, :2])))
+    step = 2 ** max(0, int(-np.log2(scale)))
+    if step > 1 and min(picture.shape[:2]) >= 2 * step:
+        height, width = (length // step * step for length in picture.shape[:2])
+        part = picture[:height, :width]
+        picture = cv2.resize(part, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
+        transform = np.hstack([transform[:, :2] * step, transform[:, 2:]])
+    canvas = cv2.cvtColor(border, cv2.COLOR_RGB2RGBA)
+    cv2.warpAffine(
+        cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA),
+        pixel_matrix(transform),
+        border.shape[1::-1],
+        dst=canvas,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_TRANSPARENT,
+    )
+    return cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB)
+
+
+def turn_face(
+    crop: Picture, points: NDArray[np.float32], depth: NDArray, yaw: float, pitch: float
+) -> tuple[Picture, NDArray[np.float32]]:
+    """Return a crop whose face is turned, as far as a smooth warp of the picture can do that.
+
+    Every landmark moves as the head turns; between them the motion is a weighted mean, and it
+    fades out around the face. What was hidden remains so: fit for angles up to about 30 degrees.
+
+    Args:
+        crop: (S, S, 3).
+        points: (P, 2) in units of its side.
+        depth: (P,) how far each lies behind the others, in the same units.
+        yaw: degrees; a positive one moves what is near to the right.
+        pitch: degrees; a positive one moves it down.
+    """
+    side = len(crop)
+    a, b = np.radians([yaw, pitch])
+    axis = points.mean(axis=0)
+    behind = depth - depth.mean() - 0.15  # the axis lies within the head, not in its face
+    x, y = (points - axis).T
+    turned_x = x * np.cos(a) - behind * np.sin(a)
+    back = x * np.sin(a) + behind * np.cos(a)
+    turned = np.stack([turned_x, y * np.cos(b) - back * np.sin(b)], axis=1)
+    turned += axis + (points - axis).mean(axis=0) - turned.mean(axis=0)
+    # Where a place of the new crop comes from: a smooth field on a coarse grid.
+    lines = (np.arange(_FIELD) + 0.5) / _FIELD
+    off_x = np.exp(-(((lines[:, None] - turned[:, 0]) / _FIELD_WIDTH) ** 2) / 2)
+    off_y = np.exp(-(((lines[:, None] - turned[:, 1]) / _FIELD_WIDTH) ** 2) / 2)
+    weight = off_y[:, None] * off_x[None]  # (F, F, P)
+    field = weight @ (points - turned) / (weight.sum(axis=2)[..., None] + 1.0)
+    fine = cv2.resize(field.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+    places = (np.arange(side, dtype=np.float32) + 0.5) / side
+    sources = fine + np.dstack(np.meshgrid(places, places))
+    warped = cv2.remap(
+        crop, sources * side - 0.5, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    moved = turned.astype(np.float32)
+    for _ in range(4):  # the places from which the picture's landmarks came
+        at = (moved * side - 0.5)[None]
+        moved = points - cv2.remap(fine, at, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)[0]
+    return warped, moved
 
 
 def random_far_crop(
@@ -140,10 +215,28 @@ def random_far_crop(
     return warp_crop(picture, transform, side, _random_border(background, side, rng))
 
 
-def random_background(background: Picture, side: int, rng: Generator) -> Picture:
-    """Cut a square of random size and roll out of a picture without faces."""
+def random_upside_down(
+    picture: Picture, points: NDArray, roll: float, crop: Crop, background: Picture, rng: Generator
+) -> Picture:
+    """Cut a face's crop that stands on its head, within 50 degrees: that is no face to trust."""
+    turned = roll + 180 + rng.uniform(-50, 50)
+    errors = CropErrors(roll=0, size=0.12, centre=0.05, stretch=0.05)
+    return random_face_crop(picture, points, turned, crop, errors, background, rng)[0]
+
+
+def random_background(
+    background: Picture, side: int, rng: Generator, largest: float = 0.9
+) -> Picture:
+    """Cut a square of random size and roll out of a picture without faces.
+
+    Args:
+        background: the picture.
+        side: of the crop.
+        rng: the random generator.
+        largest: the square's side, as a share of the picture's shorter one.
+    """
     height, width = background.shape[:2]
-    extent = rng.uniform(0.15, 0.9) * min(height, width)
+    extent = rng.uniform(0.15, largest) * min(height, width)
     centre = rng.uniform(0.2, 0.8, 2) * (width, height)
     box = np.concatenate([centre - extent / 2, centre + extent / 2])
     transform = crop_transforms(box[None], [rng.uniform(-180, 180)], side, 1.0)[0]
@@ -176,6 +269,8 @@ def random_damage(crop: Picture, outline: NDArray, background: Picture, rng: Gen
     """
     if rng.random() < 0.30:
         crop = occluded(crop, outline, background, rng)
+    if rng.random() < 0.02:
+        crop = _painted(crop, rng)
     crop = random_blur(random_light(crop, rng), rng)
     if rng.random() < 0.25:
         crop = _coarsened(crop, rng)
@@ -213,10 +308,48 @@ def random_sensor(picture: Picture, rng: Generator) -> Picture:
 
 def _recoloured(crop: Picture, rng: Generator) -> Picture:
     levels = np.arange(256, dtype=np.float32)[:, None] / 255
-    gamma = np.exp(rng.normal(0, 0.25))
-    gain = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.06, 3))
-    table = (levels**gamma - 0.5) * gain + 0.5 + rng.normal(0, 0.08)
+    extreme = 2.2 if rng.random() < 0.12 else 1.0  # over- and underexposed
+    gamma = np.exp(rng.normal(0, 0.25 * extreme))
+    gain = np.exp(rng.normal(0, 0.15 * extreme)) * np.exp(rng.normal(0, 0.06, 3))
+    table = (levels**gamma - 0.5) * gain + 0.5 + rng.normal(0, 0.08 * extreme)
     return cv2.LUT(crop, (np.clip(table, 0, 1) * 255).astype(np.uint8)[None])
+
+
+def _painted(crop: Picture, rng: Generator) -> Picture:
+    """Leave flat patches of few colours, as brushes do."""
+    smooth = cv2.medianBlur(crop, int(rng.choice([3, 5])))
+    step = int(rng.integers(8, 32))
+    return (smooth // step * step + step // 2).astype(np.uint8)
+
+
+def with_dark_glasses(
+    crop: Picture, eyes: NDArray, distance: float, roll: float, rng: Generator
+) -> Picture:
+    """Cover both eyes with lenses that let little or nothing through.
+
+    Args:
+        crop: (S, S, 3).
+        eyes: (2, 2) their middles in pixels.
+        distance: of the outer corners, pixels.
+        roll: degrees.
+        rng: the random generator.
+    """
+    lenses = np.zeros(crop.shape[:2], np.uint8)
+    axes = rng.uniform([0.22, 0.15], [0.33, 0.28]) * distance
+    off = rng.normal([0, 0.04], 0.04) * distance
+    oval = rng.random() < 0.5
+    for eye in eyes + off:
+        if oval:
+            cv2.ellipse(lenses, (eye.tolist(), (2 * axes).tolist(), float(roll)), 255, -1)
+        else:
+            corners = cv2.boxPoints((eye.tolist(), (1.9 * axes).tolist(), float(roll)))
+            cv2.fillConvexPoly(lenses, corners.astype(np.int32), 255)
+    bar = max(1, round(rng.uniform(0.02, 0.06) * distance))
+    ends = (eyes + off).astype(int).tolist()
+    cv2.line(lenses, ends[0], ends[1], 255, bar)
+    tint = np.clip(rng.normal(35, 25) + rng.normal(0, 8, 3), 0, 255)
+    opaque = rng.uniform(0.6, 1.0) * (lenses[..., None] / 255.0)
+    return (crop + opaque * (tint - crop)).astype(np.uint8)
 
 
 def _lit_from_one_side(crop: Picture, rng: Generator) -> Picture:

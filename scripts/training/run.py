@@ -1,6 +1,7 @@
 """What every training has: a folder with checkpoints and a log, and an average of the weights."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,28 @@ class TrainingRun:
     def logged(self) -> list[dict[str, Any]]:
         """Return the lines of the log."""
         return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+
+
+def make_schedule(
+    optimizer: torch.optim.Optimizer, steps: int, warmup: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return the learning rate's schedule: up, level, and down in the second half.
+
+    As long as it is level it does not depend on how many steps there are, so that a run may be
+    resumed with fewer or more epochs and ends as if it had been started with these.
+
+    Args:
+        optimizer: has the peak rate.
+        steps: in all.
+        warmup: steps until the peak.
+    """
+
+    def share(step: int) -> float:
+        up = min(1.0, (step + 1) / warmup)
+        down = min(1.0, max(0.0, 2 * (steps - step) / steps))
+        return up * max(0.002, math.sin(math.pi / 2 * down) ** 2)
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, share)
 
 
 def make_average(network: nn.Module) -> torch.optim.swa_utils.AveragedModel:

@@ -1,12 +1,14 @@
 """How a trained network becomes a file of ``models/``: ONNX, half-precision weights, manifest."""
 
 import hashlib
+import io
 import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
 _LEAST_VALUES = 64  # of a tensor that is worth a cast
+_LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 def interleaved(convolution: nn.Conv2d) -> nn.Conv2d:
@@ -53,41 +56,58 @@ def write_onnx(
         names: of its input and its outputs.
         path: the ONNX file.
         axes: the dynamic axes of each name; None: the first one of all.
+
+    Raises:
+        ValueError: a weight is not finite; no file is written.
     """
+    written = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the older exporter needs no extras
         torch.onnx.export(
             network,
             (example,),
-            str(path),
+            written,
             dynamo=False,
             input_names=names[:1],
             output_names=names[1:],
             dynamic_axes=axes or {name: {0: "faces"} for name in names},
             opset_version=17,
         )
-    model = onnx.load(path)
-    _halve_weights(model.graph)
+    model = onnx.load_model_from_string(written.getvalue())
+    halve_weights(model.graph)
+    refuse_non_finite(model.graph)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
 
-def _halve_weights(graph: onnx.GraphProto) -> None:
+def halve_weights(graph: onnx.GraphProto) -> None:
     """Store weights as float16; casts restore them when a session opens, which folds them away.
 
     Computation stays in float32: processors have no faster way, and a weight's rounding by 0.05 %
-    at most is far below what training leaves undecided.
+    at most is far below what training leaves undecided. A tensor with a number too large for
+    float16 remains as it is: a normalisation of hardly any variance, merged with its convolution,
+    makes such weights.
     """
     casts = []
     for weights in graph.initializer:
         values = numpy_helper.to_array(weights)
-        if weights.data_type == TensorProto.FLOAT and values.size >= _LEAST_VALUES:
+        if weights.data_type != TensorProto.FLOAT or values.size < _LEAST_VALUES:
+            continue
+        if not np.abs(values).max() > _LARGEST_HALF:
             name = weights.name
             weights.CopyFrom(numpy_helper.from_array(values.astype("f2"), f"{name}.half"))
             casts.append(helper.make_node("Cast", [weights.name], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def refuse_non_finite(graph: onnx.GraphProto) -> None:
+    """Raise ValueError if a weight is infinite or not a number."""
+    for weights in graph.initializer:
+        values = numpy_helper.to_array(weights)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(f"{weights.name} has weights that are not finite")
 
 
 def record(name: str, path: Path, facts: Mapping[str, Any]) -> None:

@@ -58,3 +58,72 @@ def test_its_errors_are_as_large_as_they_should_be(augmentation, cut):
     boxes = enclosing_boxes(points)
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     np.testing.assert_allclose(middle.std(axis=0), 0.05, rtol=0.25)
+
+
+@pytest.fixture(scope="module")
+def exact(augmentation, portrait, face):
+    """The astronaut's crop of 128 pixels, the dense landmarks in it, and a depth for each."""
+    crop = augmentation.AlignedCrop(side=128, reach=3.7, below=0.16)
+    pixels, points = augmentation.crop_face(portrait, face.dense, face.roll, crop)
+    x, y = (points - points.mean(axis=0)).T
+    return pixels, points, (x**2 + y**2).astype(np.float32)  # a ball's, about
+
+
+def test_a_head_that_is_not_turned_stays_as_it_is(augmentation, exact):
+    pixels, points, depth = exact
+    same, places = augmentation.turn_face(pixels, points, depth, 0.0, 0.0)
+    np.testing.assert_allclose(places, points, atol=1e-4)
+    assert np.abs(same.astype(int) - pixels).max() <= 2
+
+
+@pytest.mark.parametrize("yaw", [-25, 25])
+def test_turning_a_head_moves_what_is_near_to_that_side(augmentation, exact, yaw):
+    from scripts.labels.consensus import DENSE
+
+    pixels, points, depth = exact
+    _, places = augmentation.turn_face(pixels, points, depth, yaw, 0.0)
+    [tip] = DENSE.indices("nose_tip")
+    left, right = DENSE.indices("left_eye_lower")[0], DENSE.indices("right_eye_lower")[0]
+    before = points[tip, 0] - (points[left, 0] + points[right, 0]) / 2
+    after = places[tip, 0] - (places[left, 0] + places[right, 0]) / 2
+    assert np.sign(after - before) == np.sign(yaw)
+    assert np.linalg.norm(places[right] - places[left]) < np.linalg.norm(
+        points[right] - points[left]
+    )
+
+
+def test_landmarks_go_with_the_pixels_of_a_turned_head(augmentation, exact):
+    _, points, depth = exact
+    for mark in points[[20, 41, 105, 151]]:
+        y, x = (np.mgrid[:128, :128] + 0.5) / 128
+        spot = 255 * np.exp(-((x - mark[0]) ** 2 + (y - mark[1]) ** 2) / (2 * 0.02**2))
+        picture = np.repeat(spot[..., None], 3, axis=2).astype(np.uint8)
+        turned, places = augmentation.turn_face(picture, points, depth, 20.0, 5.0)
+        weight = turned[..., 0].astype(float)
+        found = np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
+        wanted = places[np.argmin(np.linalg.norm(points - mark, axis=1))]
+        assert np.linalg.norm(found - wanted) < 0.012
+
+
+def test_an_upside_down_crop_is_upside_down(augmentation, portrait, face):
+    crop = augmentation.BoxCrop(side=64, margin=1.4)
+    upright, _ = augmentation.crop_face(portrait, face.points, face.roll, crop)
+    background = np.zeros((64, 64, 3), np.uint8)
+    turned = augmentation.random_upside_down(
+        portrait, face.points, face.roll, crop, background, np.random.default_rng(3)
+    )
+    assert turned.shape == upright.shape
+    # The hair above the forehead is darker than the face: now it is below.
+    assert upright[:12, 20:44].mean() < upright[24:40, 20:44].mean()
+
+
+def test_dark_glasses_cover_the_eyes_and_little_else(augmentation, exact):
+    pixels, points, _ = exact
+    eyes = np.stack([points[41:57].mean(axis=0), points[57:73].mean(axis=0)]) * 128
+    distance = float(np.linalg.norm(points[41] - points[57])) * 128
+    rng = np.random.default_rng(0)
+    covered = augmentation.with_dark_glasses(pixels, eyes, distance, 0.0, rng)
+    changed = (covered != pixels).any(axis=2)
+    assert all(changed[int(y), int(x)] for x, y in eyes)
+    assert not changed[90:].any()
+    assert changed.mean() < 0.2

@@ -74,8 +74,11 @@ def test_the_landmark_networks_compute_what_their_files_do(portrait, name):
     network = RECIPES[name].network(torch.zeros(166, 2))
     load_weights(network, entry.path, batch)
     with torch.inference_mode():
-        offsets, logits = network.eval()(batch)
-    landmarks, presence = OnnxModel(entry).run(crops)
+        offsets, logits, *spread = network.eval()(batch)
+    landmarks, presence, *wanted = OnnxModel(entry).run(crops)
     # What is left is the mean shape, which a training takes from its own data.
     np.testing.assert_allclose(np.ptp(landmarks - offsets.numpy(), axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(logits.sigmoid(), presence, atol=1e-4)
+    assert len(spread) == len(wanted)
+    for ours, theirs in zip(spread, wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0.01)

@@ -1,15 +1,18 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from faceshape.core.contract import interocular_distance
 from faceshape.errors import ShapeError
-from faceshape.vision.eyes import eye_points
+from faceshape.types import Detections
+from faceshape.vision.close_look import face_part
 from faceshape.vision.geometry import enclosing_boxes
 from faceshape.vision.landmarker import Landmarker, eye_line_roll
 from faceshape.vision.networks import OnnxModel, model_entry
 
-NETWORKS = ("alignment", "landmarks", "eyes")
+NETWORKS = ("alignment", "landmarks", "eyes", "mouth")
 
 
 @pytest.fixture(scope="module")
@@ -116,17 +119,42 @@ def test_eye_line_roll_is_clockwise():
     assert eye_line_roll(points).tolist() == [45, 180]
 
 
-def test_the_close_look_moves_the_eyes_and_nothing_else(portrait, box):
+def test_close_looks_move_eyes_and_mouth_and_nothing_else(portrait, box):
     models = [OnnxModel(model_entry(name), threads=1) for name in NETWORKS]
     far, near = Landmarker(*models[:2]), Landmarker(*models)
     before, after = (each.locate(portrait, box, [0]) for each in (far, near))
-    eyes = eye_points(near.topology)
-    others = np.setdiff1d(np.arange(near.topology.points), eyes)
+    parts = (face_part(name, near.topology).points.ravel() for name in ("eyes", "mouth"))
+    moved = np.concatenate(list(parts))
+    others = np.setdiff1d(np.arange(near.topology.points), moved)
     assert (after.dense[:, others] == before.dense[:, others]).all()
-    off = np.linalg.norm(after.dense - before.dense, axis=2)[:, eyes]
+    off = np.linalg.norm(after.dense - before.dense, axis=2)[:, moved]
     assert (off > 0).all()
-    assert off.max() < 0.05 * interocular_distance(before.points)[0]
+    assert off.max() < 0.06 * interocular_distance(before.points)[0]
     assert after.presence == before.presence
+
+
+def test_confidence_is_per_cent_of_the_eye_distance(engine, portrait, face):
+    assert face.confidence.shape == (90,)
+    assert (face.confidence > 0).all()
+    assert 0.3 < face.confidence.mean() < 8
+    twice = cv2.resize(portrait, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    [larger] = engine.analyze(twice)
+    np.testing.assert_allclose(larger.confidence.mean(), face.confidence.mean(), rtol=0.2)
+
+
+def test_a_face_that_can_hardly_be_seen_is_less_sure(engine, portrait, face):
+    small = cv2.resize(portrait, (24, 24), interpolation=cv2.INTER_AREA)
+    blurred = cv2.resize(small, portrait.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    boxes = enclosing_boxes(face.points[None])
+    [unsure] = engine.shapes(blurred, Detections(boxes, [1.0], [0.0]))
+    assert unsure.confidence.mean() > 1.3 * face.confidence.mean()
+
+
+def test_without_a_calibration_there_is_no_confidence(portrait, box):
+    models = [OnnxModel(model_entry(name), threads=1) for name in NETWORKS[:2]]
+    facts = {k: v for k, v in models[1].entry.facts.items() if k != "confidence"}
+    models[1].entry = replace(models[1].entry, facts=facts)
+    assert Landmarker(*models).locate(portrait, box, [0]).confidence is None
 
 
 def test_a_face_that_is_cut_through_an_eye_keeps_the_other_one(engine, portrait, face):

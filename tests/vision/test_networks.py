@@ -26,7 +26,7 @@ def landmarks():
 
 
 def test_every_model_is_the_one_the_manifest_names():
-    assert {"alignment", "detector", "eyes", "landmarks"} <= set(manifest())
+    assert {"alignment", "detector", "eyes", "landmarks", "mouth"} <= set(manifest())
     for entry in manifest().values():
         assert len(verified_bytes(entry)) == entry.facts["bytes"]
         assert {"input", "metrics", "training", "licence"} <= set(entry.facts)
@@ -95,8 +95,9 @@ def test_batch_is_dynamic_and_faces_do_not_mix(landmarks):
     model = OnnxModel(landmarks, threads=1)
     side = landmarks.facts["input"]["side"]
     crops = np.random.default_rng(0).integers(0, 256, (5, side, side, 3), np.uint8)
-    together, presence = model.run(crops)
-    assert together.shape[0] == presence.shape[0] == 5
+    together, presence, spread = model.run(crops)
+    assert together.shape[0] == presence.shape[0] == spread.shape[0] == 5
+    assert (spread > 0).all()
     assert (presence >= 0).all()
     assert (presence <= 1).all()
     np.testing.assert_allclose(model.run(crops[3:4])[0], together[3:4], atol=1e-4)

@@ -2,20 +2,22 @@ import cv2
 import numpy as np
 import pytest
 
-from faceshape.core.topology import load_topology
+from faceshape.core.contract import interocular_distance, resample
+from faceshape.core.topology import CURVES, load_topology
+from faceshape.vision.close_look import CloseLook, face_part, part_transforms
 from faceshape.vision.crops import cut_crops
-from faceshape.vision.eyes import EyeRefiner, eye_points, eye_transforms
 from faceshape.vision.landmarker import Landmarker
 from faceshape.vision.networks import OnnxModel, model_entry
 
 TOPOLOGY = load_topology("dense166")
-POINTS = eye_points(TOPOLOGY)
+EYES = face_part("eyes", TOPOLOGY)
+POINTS = EYES.points
 PUPILS = POINTS[:, -1]
 
 
 @pytest.fixture(scope="module")
-def refiner() -> EyeRefiner:
-    return EyeRefiner(OnnxModel(model_entry("eyes"), threads=1), TOPOLOGY)
+def refiner() -> CloseLook:
+    return CloseLook(OnnxModel(model_entry("eyes"), threads=1), TOPOLOGY)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def dense(portrait, face) -> np.ndarray:
 
 
 def patches(image: np.ndarray, dense: np.ndarray) -> np.ndarray:
-    transforms = eye_transforms(dense, POINTS, 40, 0.6)
+    transforms = part_transforms(dense, EYES, 40, 0.6)
     return cut_crops(image, transforms.reshape(-1, 2, 3), 40)
 
 
@@ -49,7 +51,7 @@ def test_the_right_eye_is_seen_as_the_left_one_of_the_mirrored_picture(portrait,
 
 
 def test_a_patch_shows_the_eye_upright_in_its_middle(dense):
-    [both] = eye_transforms(dense, POINTS, 40, 0.6)
+    [both] = part_transforms(dense, EYES, 40, 0.6)
     for transform, rows in zip(both, POINTS, strict=True):
         lids = dense[0, rows[:-1]] @ transform[:, :2].T + transform[:, 2]
         np.testing.assert_allclose(lids.mean(axis=0), 20, atol=1e-3)
@@ -58,13 +60,39 @@ def test_a_patch_shows_the_eye_upright_in_its_middle(dense):
         assert abs(outer[1] - inner[1]) < 4
 
 
-def test_nothing_but_the_eyes_is_moved(refiner, portrait, dense):
-    before = dense.copy()
-    refined = refiner.refine(portrait, dense)
+@pytest.mark.parametrize("name", ["eyes", "mouth"])
+def test_nothing_but_the_part_is_moved(name, portrait, dense):
+    before, points = dense.copy(), face_part(name, TOPOLOGY).points
+    refined = CloseLook(OnnxModel(model_entry(name), threads=1), TOPOLOGY).refine(portrait, dense)
     assert (dense == before).all()
-    others = np.setdiff1d(np.arange(TOPOLOGY.points), POINTS)
+    others = np.setdiff1d(np.arange(TOPOLOGY.points), points)
     assert (refined[:, others] == dense[:, others]).all()
-    assert (refined[:, POINTS] != dense[:, POINTS]).any(axis=3).all()
+    assert (refined[:, points] != dense[:, points]).any(axis=3).all()
+    off = np.linalg.norm(refined - dense, axis=2).max()
+    assert off < 0.06 * interocular_distance(resample(dense, TOPOLOGY))[0]
+
+
+def test_the_mouth_is_each_point_of_the_lips_once():
+    [points] = face_part("mouth", TOPOLOGY).points
+    lips = {i for name in CURVES if "_lip_" in name for i in TOPOLOGY.indices(name)}
+    assert len(points) == len(set(points)) == 46
+    assert set(points) == lips
+
+
+def test_a_part_that_there_is_not_is_an_error():
+    with pytest.raises(KeyError):
+        face_part("ears", TOPOLOGY)
+
+
+@pytest.mark.parametrize("shift", [[3, 0], [-3, 0], [0, 3], [0, -3]])
+def test_lips_are_found_where_the_first_look_put_them_wrongly(portrait, dense, shift):
+    look = CloseLook(OnnxModel(model_entry("mouth"), threads=1), TOPOLOGY)
+    [points] = face_part("mouth", TOPOLOGY).points
+    wrong = dense.copy()
+    wrong[:, points] += np.float32(shift)
+    expected, found = (look.refine(portrait, each)[0, points] for each in (dense, wrong))
+    off = np.linalg.norm(found - expected, axis=1).mean() / np.linalg.norm(shift)
+    assert off < 0.6
 
 
 def test_a_mirrored_face_gets_mirrored_eyes(refiner, portrait, dense):

@@ -1,7 +1,7 @@
-"""Export trained weights: ``python -m scripts.eyes.export --weights runs/…/eyes.pt``.
+"""Export trained weights: ``python -m scripts.close_look.export --part eyes --weights … --data …``.
 
-Writes ``models/eyes.onnx``, checks it against PyTorch on real eyes, measures the file itself on
-the validation faces and records all of it in ``models/manifest.json``.
+Writes ``models/eyes.onnx`` or ``models/mouth.onnx``, checks it against PyTorch on real patches,
+measures the file itself on the validation faces and records all of it in ``models/manifest.json``.
 """
 
 import json
@@ -12,9 +12,8 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from scripts.eyes.data import EXTENT, POINTS
-from scripts.eyes.network import PATCH_SIDE, EyeNetwork
-from scripts.eyes.train import Validation, whole_face_landmarker
+from scripts.close_look.data import RECIPES
+from scripts.close_look.train import Validation, part_option
 from scripts.landmarks.data import DENSE, load_faces
 from scripts.training.shipped_models import MODELS, record, write_onnx
 
@@ -31,38 +30,41 @@ class Shipped(nn.Module):
 
 
 @click.command()
+@part_option
 @click.option("--weights", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
-def main(weights: Path, data: Path) -> None:
+def main(name: str, weights: Path, data: Path) -> None:
     """Write the ONNX file and its manifest entry."""
-    network = EyeNetwork(torch.zeros(POINTS.shape[1], 2))
+    recipe = RECIPES[name]
+    groups, count = recipe.part.points.shape
+    network = recipe.network(torch.zeros(1, count, 2))
     network.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
     network.eval()
-    path = MODELS / "eyes.onnx"
-    example = torch.zeros(1, 2, PATCH_SIDE, PATCH_SIDE, 3, dtype=torch.uint8)
+    path, side = MODELS / f"{name}.onnx", recipe.network.side
+    example = torch.zeros(1, groups, side, side, 3, dtype=torch.uint8)
     write_onnx(network, example, ["patches", "landmarks"], path)
     shipped, cpu = Shipped(path), torch.device("cpu")
-    validation = Validation.of(load_faces(data / "faces"), whole_face_landmarker())
+    validation = Validation.of(load_faces(data / "faces"), recipe)
     with torch.inference_mode():
-        eyes = validation.patches[:64]
-        difference = float((network(eyes) - shipped(eyes)).abs().max() * PATCH_SIDE)
-    if difference > 0.1:  # rounding the weights costs a fifth of that
+        patches = validation.patches[:64]
+        difference = float((network(patches) - shipped(patches)).abs().max() * side)
+    if not difference < 0.1:  # rounding the weights costs a fifth of that
         raise click.ClickException(f"ONNX differs from PyTorch by {difference:.3f} px")
     before, errors = validation.errors(network, cpu), validation.errors(shipped, cpu)
     facts = {
         "topology": DENSE.name,
         "input": {
             "name": "patches",
-            "type": "uint8 (N, 2, side, side, 3), RGB: left eye, right eye mirrored",
-            "side": PATCH_SIDE,
-            "extent": EXTENT,
+            "type": f"uint8 (N, {groups}, side, side, 3), RGB; a second one is mirrored",
+            "side": side,
+            "extent": recipe.extent,
         },
         "metrics": {
             "validation_faces": len(validation.patches),
             "nme_percent_of_interocular": {name: round(e, 2) for name, e in errors.items()},
         },
     }
-    record("eyes", path, facts)
+    record(name, path, facts)
     click.echo(f"{path.name}: {path.stat().st_size} bytes, ONNX − PyTorch {difference:.5f} px")
     click.echo(f"PyTorch {json.dumps(before)}")
     click.echo(f"file    {json.dumps(errors)}")
