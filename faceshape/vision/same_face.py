@@ -18,7 +18,7 @@ __all__ = ["Places", "distinct", "same_faces", "turned_against"]
 
 _SAME_BOX_IOU = 0.4
 # How far the eyes of two finds may be apart, in the mean, in distances of the eyes.
-_SAME_EYES = 0.4
+_SAME_EYES = 0.65
 # The least unit of that, in sides of the box: in profile the eyes' distance shrinks to nothing.
 _LEAST_UNIT = 0.25
 # Where the eyes of a face are in its box, to the right and down of the centre, in the box's mean
