@@ -23,6 +23,7 @@ from faceshape.vision.detector import (
 from faceshape.vision.geometry import box_area
 from faceshape.vision.image import ImageSource, load_image
 from faceshape.vision.landmarker import Landmarker
+from faceshape.vision.light import lit
 from faceshape.vision.networks import OnnxModel, model_entry
 
 __all__ = ["LEAST_PRESENCE", "FaceShapeEngine"]
@@ -103,7 +104,7 @@ class FaceShapeEngine:
         """
         if mode not in tuple(Mode):
             raise ParameterError(f"mode is 0 (all faces) or 1 (the largest), not {mode!r}")
-        pixels = load_image(image)
+        pixels = lit(load_image(image))
         wanted = 1 if mode == Mode.LARGEST else self.max_faces
         faces: list[FaceShape] = []
         for search in self._passes[bool(rotate), Mode(mode)]:
@@ -124,7 +125,7 @@ class FaceShapeEngine:
             ImageError: the picture cannot be read.
             ParameterError: the array is not a picture.
         """
-        return _largest_first(self._detectors[bool(rotate)].detect(load_image(image)))
+        return _largest_first(self._detectors[bool(rotate)].detect(lit(load_image(image))))
 
     def landmarks(
         self, image: ImageSource, boxes: ArrayLike, roll: ArrayLike | None = None
@@ -140,7 +141,7 @@ class FaceShapeEngine:
             ImageError: the picture cannot be read.
             ShapeError: boxes are not (N, 4), not finite or without area; roll is not (N,).
         """
-        pixels = load_image(image)
+        pixels = lit(load_image(image))
         boxes, angles = _checked_boxes(boxes, roll)
         return self._landmarker.locate(pixels, boxes, angles).points
 
@@ -157,7 +158,7 @@ class FaceShapeEngine:
             ImageError: the picture cannot be read.
             ShapeError: a box or a roll is not finite, or a box has no area.
         """
-        pixels = load_image(image)
+        pixels = lit(load_image(image))
         _checked_boxes(found.boxes, found.roll)
         return self._chooser.shapes(pixels, found)
 
