@@ -32,8 +32,8 @@ class Confirmation:
 
     The evidence for a face is a weighted sum of the log-odds of score and presence: the networks
     see different crops, so that their errors are largely independent. A low score is enough where
-    presence is sure, and the other way round. `scripts/detector/calibrate_confirmation.py` chooses
-    the numbers on validation pictures.
+    presence is sure, and the other way round. `benchmarks.detection.calibrate_confirmation`
+    chooses the numbers on validation pictures.
 
     Attributes:
         score_weight: of the score's log-odds; 0 where a score is no probability.

@@ -24,7 +24,7 @@ from scripts.training.shipped_weights import initial_option, load_weights
 
 SIDE = 256
 BATCH = 32
-PER_EPOCH = 6400  # mosaics
+PER_EPOCH = 3200  # mosaics
 VALIDATION = 640
 # In the last epochs more of the tiles are without faces: what is left then are false alarms.
 LAST_EPOCHS, EMPTY_SHARE = 6, (0.2, 0.4)
