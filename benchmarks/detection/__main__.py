@@ -5,8 +5,8 @@ has ``faces/`` and ``scenes/``; --peers has the ONNX files of YuNet, RFB-320 and
 --data and --peers there remains how fast our detectors are. ``--wider IMAGES --wider-list FILE``
 measures on WIDER FACE.
 
-All run on one thread. What the sets of pictures are: detection_pictures.py; what the numbers are:
-detection_measures.py; where the peers' boxes lie on a face: calibrate_peer_boxes.py.
+All run on one thread. What the sets of pictures are: pictures.py; what the numbers are:
+measures.py; where the peers' boxes lie on a face: calibrate_peer_boxes.py.
 """
 
 import json

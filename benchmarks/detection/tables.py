@@ -137,7 +137,7 @@ def accuracy_table(
     )
     used = ", ".join(f"{each.name} {each.threshold}" for each in contenders)
     note = (
-        f"Pictures (labelled faces): {counts}; see benchmarks/detection_pictures.py. A face is "
+        f"Pictures (labelled faces): {counts}; see benchmarks/detection/pictures.py. A face is "
         "found by a box of IoU 0.5 in the convention of the landmarks' extent, to which each "
         "peer's boxes are mapped. Precision and recall are with the score that each one is used "
         f"with: {used}. Portraits and faces cut out have one label each; their recall at "

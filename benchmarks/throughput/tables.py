@@ -1,4 +1,4 @@
-"""The tables of the speed benchmark but those on fresh processes (cold_start.py)."""
+"""The tables of the speed benchmark but those on fresh processes (fresh_process.py)."""
 
 import subprocess
 import tempfile

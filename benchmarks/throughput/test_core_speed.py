@@ -1,7 +1,7 @@
 """The vectorised core beside the naive one in the same run: ``pytest benchmarks/throughput -n0``.
 
 A guard by ratio. pytest-benchmark does not measure in several processes, so this folder is not
-among the suite's; the suite runs it in a process of its own (tests/test_benchmarks.py).
+among the suite's; the suite runs it in a process of its own (tests/benchmarks).
 """
 
 from time import perf_counter

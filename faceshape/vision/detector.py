@@ -311,7 +311,7 @@ class DlibDetector:
     _WORKING_SIDE = 1280
     _LARGEST_ENLARGEMENT = 2.0
     # From dlib's square to the landmarks' extent: shift of the centre and size, in sides of the
-    # square; medians over the training faces (scripts/calibrate_dlib_boxes.py).
+    # square; medians over the training faces (scripts/detector/calibrate_dlib_boxes.py).
     _SHIFT = (0.0, 0.086)
     _EXTENT = (0.92, 0.90)
 

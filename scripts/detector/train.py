@@ -178,7 +178,7 @@ def prepared(pictures: Tensor, device: torch.device) -> Tensor:
 def load_initial(network: DetectionNetwork, path: Path, pictures: Tensor) -> None:
     """Load weights; pictures (B, S, S, 3) are for the statistics that a shipped file has not."""
     load_weights(network, path, prepared(pictures, torch.device("cpu")) * PIXEL_UNIT)
-    if path.suffix == ".onnx":  # its first layer takes pixels as they are: see export_detector.py
+    if path.suffix == ".onnx":  # its first layer takes pixels as they are: see export.py
         network.stem[0][0].weight.data *= PIXEL_UNIT
 
 
