@@ -113,7 +113,7 @@ def groups(
     for _ in range(count):
         width, height = _GROUP_CANVASES[rng.integers(len(_GROUP_CANVASES))]
         canvas = covering(backdrops[rng.integers(len(backdrops))], (width, height), rng)
-        people = rng.choice(alone, rng.integers(_GROUP_COUNTS[0], _GROUP_COUNTS[1] + 1), False)
+        people = rng.choice(alone, rng.integers(_GROUP_COUNTS[0], _GROUP_COUNTS[1] + 1))
         columns = int(np.ceil(np.sqrt(len(people))))
         cell = np.array([width / columns, height / np.ceil(len(people) / columns)])
         largest = _most_that_fits(faces, people, cell) * rng.uniform(0.5, 1)
@@ -140,7 +140,7 @@ def panoramas(
             for _ in range(_PANORAMA_FACES)
         ]
         canvas = np.ascontiguousarray(np.concatenate(parts, axis=1))
-        people = rng.choice(alone, _PANORAMA_FACES, False)
+        people = rng.choice(alone, _PANORAMA_FACES)
         corners = [np.array([cell[0] * place, 0]) for place in range(_PANORAMA_FACES)]
         sides = np.full(_PANORAMA_FACES, _PANORAMA_FACE)
         shown.append((canvas, _stuck(canvas, faces, people, sides, corners, cell, rng)))
