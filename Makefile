@@ -2,16 +2,27 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint clean
+# Where there is no home folder, pip and scikit-image are to look for theirs here.
+ifeq ($(HOME),)
+export HOME := $(CURDIR)/.venv
+endif
+
+.PHONY: demo test test-browser lint clean
 
 demo: .venv/demo
 	@mkdir -p out
 	@$(BIN)/python -c "from skimage import data, io; io.imsave('out/astronaut.png', data.astronaut())"
-	@$(BIN)/faceshape analyze out/astronaut.png --mode largest --draw out/overlay.png | tee out/response.json
+	@$(BIN)/faceshape analyze out/astronaut.png --mode largest --draw out/overlay.png > out/response.json \
+		|| { cat out/response.json; exit 1; }
+	@cat out/response.json
 	@echo "The response is out/response.json, the picture out/overlay.png" >&2
 
 test: .venv/test
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+
+# Needs a Chromium: apt-get install chromium. Without one the tests are skipped.
+test-browser: .venv/browser
+	$(BIN)/python -m pytest tests/tencent/server/test_explorer_page.py
 
 lint: .venv/test
 	$(BIN)/ruff check .
@@ -22,13 +33,26 @@ lint: .venv/test
 clean:
 	rm -rf .venv out
 
+# A .venv that was only half made, or whose Python is gone, is made again: everything in it is old.
+ifeq ($(shell $(BIN)/python -m pip --version 2>/dev/null),)
+.PHONY: .venv/bin/python
+endif
+
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	@echo "Creating .venv ..." >&2
+	@$(PYTHON) -m venv .venv 2>/dev/null && $(BIN)/python -m pip --version >/dev/null 2>&1 \
+		|| $(PYTHON) -m venv --clear .venv
 
 .venv/demo: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable . scikit-image
+	@echo "Installing faceshape and scikit-image into .venv; the first time this takes minutes ..." >&2
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable . scikit-image >&2
 	@touch $@
 
 .venv/test: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	@echo "Installing faceshape and what its tests need into .venv ..." >&2
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[test,bench]' >&2
+	@touch $@
+
+.venv/browser: .venv/test
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench,browser]'
 	@touch $@

@@ -3,6 +3,8 @@
 The names below are imported on first use, so that ``import faceshape`` costs next to nothing.
 """
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,12 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# onnxruntime from 1.29 on writes below the home folder and talks to a host of its maker's, unless
+# the environment says otherwise before it is imported. It is said here rather than where faceshape
+# imports onnxruntime, because the program may import it before that.
+if "onnxruntime" not in sys.modules:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _MODULES = ("batch", "draw", "tencent")
 

@@ -1,7 +1,9 @@
 """Overlays: the 90 points drawn on the picture, each group in a colour of its own."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import cv2
@@ -9,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshape.types import FaceShape
-from faceshape.vision.image import RGBImage
+from faceshape.vision.image import Channels, ImageSource, RGBImage, load_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
-__all__ = ["GROUP_COLOURS", "overlay", "write_names"]
+__all__ = ["GROUP_COLOURS", "GROUP_CURVES", "overlay", "portrait_png", "write_names"]
 
 GROUP_COLOURS: dict[str, tuple[int, int, int]] = {
     "FaceProfile": (86, 180, 233),
@@ -32,10 +34,8 @@ GROUP_COLOURS: dict[str, tuple[int, int, int]] = {
 """RGB; Okabe & Ito's palette, which colour-blind people can tell apart, with white and a mint that
 is as far from the others in the eyes of each of them as these are from each other."""
 
-# What to join by smooth curves, as members of a group; where two meet there may be a corner. The
-# rest of the group's points stand alone.
 _LIDS = ((0, 1, 2, 3, 4), (4, 5, 6, 7, 0))
-_CURVES: dict[str, tuple[tuple[int, ...], ...]] = {
+GROUP_CURVES: dict[str, tuple[tuple[int, ...], ...]] = {
     "FaceProfile": (tuple(range(21)),),
     "LeftEye": _LIDS,
     "RightEye": _LIDS,
@@ -49,24 +49,40 @@ _CURVES: dict[str, tuple[tuple[int, ...], ...]] = {
     ),
     "Nose": ((1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), (12, 1)),
 }
+"""What to join by smooth curves, as members of a group; where two meet there may be a corner. The
+rest of the group's points stand alone."""
+
 _PIECES = 8  # straight ones that a curve is drawn with from point to point
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 _LEAST_FONT = 8  # pixels; smaller ones cannot be read
+_PORTRAIT_SIDE, _PORTRAIT_MARGIN = 320, 0.06  # pixels; a share of them on each side
 
 
-def overlay(image: RGBImage, faces: Iterable[FaceShape], indices: bool = False) -> RGBImage:
-    """Return a copy of a picture (H, W, 3) RGB with the landmarks of its faces drawn on it.
+def overlay(
+    image: ImageSource,
+    faces: Iterable[FaceShape],
+    indices: bool = False,
+    *,
+    channels: Channels = "rgb",
+) -> RGBImage:
+    """Return a picture, RGB (H, W, 3), with the landmarks of its faces drawn on it.
 
     Lines, points and numbers grow with the face.
 
     Args:
-        image: (H, W, 3) RGB.
+        image: what the faces were found in; all that `faceshape.vision.image.load_image` takes. It
+            is not changed.
         faces: what to draw.
         indices: write beside each point its number in its group, from 0; they can be told apart on
             faces of 400 pixels and more.
+        channels: of an array that is handed in, "rgb" or "bgr"; what is returned is RGB.
+
+    Raises:
+        ImageError: the picture cannot be read.
+        ParameterError: the array is not a picture.
     """
     faces = list(faces)
-    canvas: RGBImage = image.copy()
+    canvas: RGBImage = np.array(load_image(image, channels=channels))
     for face in faces:
         _draw_curves(canvas, face)
     if indices:
@@ -74,6 +90,20 @@ def overlay(image: RGBImage, faces: Iterable[FaceShape], indices: bool = False) 
     for face in faces:  # on top, because they say where the landmarks are
         _draw_points(canvas, face)
     return canvas
+
+
+def portrait_png(face: FaceShape) -> bytes:
+    """Return a PNG file of a face's landmarks alone, on black; they must be finite."""
+    from PIL import Image
+
+    least, most = face.points.min(axis=0), face.points.max(axis=0)
+    scale = _PORTRAIT_SIDE * (1 - 2 * _PORTRAIT_MARGIN) / max(float((most - least).max()), 1e-3)
+    shift = _PORTRAIT_SIDE / 2 - scale * (least + most) / 2
+    alone = replace(face, points=face.points * scale + shift)
+    black = np.zeros((_PORTRAIT_SIDE, _PORTRAIT_SIDE, 3), np.uint8)
+    file = BytesIO()
+    Image.fromarray(overlay(black, [alone])).save(file, "PNG")
+    return file.getvalue()
 
 
 def write_names(image: RGBImage, faces: Sequence[FaceShape], names: Sequence[str]) -> RGBImage:
@@ -89,7 +119,7 @@ def write_names(image: RGBImage, faces: Sequence[FaceShape], names: Sequence[str
 
 def _draw_curves(canvas: RGBImage, face: FaceShape) -> None:
     thickness = max(1, round(_size(face) / 250))
-    for name, curves in _CURVES.items():
+    for name, curves in GROUP_CURVES.items():
         points = face.group(name)
         pieces = [_fixed_point(_smooth_curve(points[list(curve)])) for curve in curves]
         colour = GROUP_COLOURS[name]

@@ -3,6 +3,7 @@
 What the cloud says of a code, in its two languages, is in `faceshape.tencent.error_codes`.
 """
 
+import os
 from typing import ClassVar
 
 __all__ = [
@@ -12,9 +13,14 @@ __all__ = [
     "FaceShapeError",
     "ImageDecodeError",
     "ImageError",
+    "ImageFileError",
+    "ImageFileIsFolderError",
+    "ImageFileMissingError",
+    "ImageFilePermissionError",
     "ImageResolutionError",
     "ImageSizeError",
     "ImageTooSmallError",
+    "MissingModelsError",
     "MissingParameterError",
     "ModelError",
     "NoFaceError",
@@ -73,6 +79,10 @@ class ModelError(FaceShapeError):
     """A model is missing, is not the one the manifest names, or failed to run."""
 
 
+class MissingModelsError(ModelError, FileNotFoundError):
+    """The folder of the models is not there: the installation is incomplete."""
+
+
 class ImageError(FaceShapeError):
     """The base of everything that can be wrong with a picture."""
 
@@ -80,7 +90,37 @@ class ImageError(FaceShapeError):
 
 
 class ImageDecodeError(ImageError):
-    """The picture is not a readable JPEG, PNG or BMP."""
+    """The picture is of a format that is not taken here, truncated or corrupt."""
+
+
+class ImageFileError(ImageError, OSError):
+    """The file of a picture cannot be read from the disk.
+
+    Attributes:
+        errno, filename: as of every OSError; None if not known.
+    """
+
+    def __init__(
+        self, detail: str = "", errno: int | None = None, filename: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.errno, self.filename = errno, filename
+        self.strerror = None if errno is None else os.strerror(errno)
+
+    def __reduce__(self) -> tuple[type, tuple[str, int | None, str | None]]:
+        return type(self), (self.detail, self.errno, self.filename)
+
+
+class ImageFileMissingError(ImageFileError, FileNotFoundError):
+    """There is no file of that name."""
+
+
+class ImageFileIsFolderError(ImageFileError, IsADirectoryError):
+    """A folder, where the file of a picture was asked for."""
+
+
+class ImageFilePermissionError(ImageFileError, PermissionError):
+    """The file of a picture may not be read."""
 
 
 class EmptyImageError(ImageError):

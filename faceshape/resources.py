@@ -3,6 +3,8 @@
 from functools import cache
 from pathlib import Path
 
+from faceshape.errors import MissingModelsError
+
 __all__ = ["models_directory"]
 
 
@@ -14,10 +16,10 @@ def models_directory() -> Path:
     it at the top of the repository.
 
     Raises:
-        FileNotFoundError: the installation is incomplete.
+        MissingModelsError: the installation is incomplete.
     """
     package = Path(__file__).resolve().parent
     for candidate in (package / "_models", package.parent / "models"):
         if (candidate / "topologies").is_dir():
             return candidate
-    raise FileNotFoundError(f"faceshape's model folder is missing beside {package}")
+    raise MissingModelsError(f"faceshape's model folder is missing beside {package}")

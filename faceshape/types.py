@@ -4,7 +4,10 @@ Coordinates are pixels of the upright picture, y down and continuous: the upper 
 (0, 0), the centre of the first pixel (0.5, 0.5).
 """
 
-from dataclasses import dataclass, field
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,10 +16,26 @@ from faceshape.core.contract import GROUPS, POINT_COUNT
 from faceshape.errors import ParameterError, ShapeError
 from faceshape.mode import Mode
 
-__all__ = ["Detections", "FaceShape", "Mode"]
+__all__ = ["Detection", "Detections", "FaceShape", "Mode"]
+
+_SHOWN = 3  # detections that `repr` tells of
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Detection(NamedTuple):
+    """One face that a detector found.
+
+    Attributes:
+        box: (4,) float32 x0 y0 x1 y1, tight around brow to chin.
+        score: in the detector's own unit; more is surer.
+        roll: degrees, clockwise as seen; 0 is upright.
+    """
+
+    box: NDArray[np.float32]
+    score: float
+    roll: float
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Detections:
     """Faces that a detector found.
 
@@ -39,24 +58,51 @@ class Detections:
         if len(self.keypoints) == 0 and np.ndim(self.scores) == 1:
             unknown = np.full((len(self.scores), 5, 2), np.nan, np.float32)
             object.__setattr__(self, "keypoints", unknown)
-        fields = (("boxes", (4,)), ("scores", ()), ("roll", ()), ("keypoints", (5, 2)))
-        for name, trailing in fields:
+        columns = (("boxes", (4,)), ("scores", ()), ("roll", ()), ("keypoints", (5, 2)))
+        for name, trailing in columns:
             values = np.asarray(getattr(self, name), np.float32)
             if values.shape[1:] != trailing or values.ndim != 1 + len(trailing):
                 wanted = ", ".join(map(str, ("N", *trailing)))
                 raise ShapeError(f"{name} must be ({wanted}), not {values.shape}")
             object.__setattr__(self, name, values)
-        if len({len(getattr(self, name)) for name, _ in fields}) > 1:
+        if len({len(getattr(self, name)) for name, _ in columns}) > 1:
             raise ShapeError("boxes, scores, roll and keypoints must be equally many")
 
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, which: ArrayLike | slice) -> "Detections":
-        """Return a selection by indices (K,), a mask (N,) or a slice, in that order."""
-        index = which if isinstance(which, slice) else np.asarray(which)
+    def __iter__(self) -> Iterator[Detection]:
+        return map(Detection, self.boxes, self.scores.tolist(), self.roll.tolist())
+
+    @overload
+    def __getitem__(self, which: int) -> Detection: ...
+
+    @overload
+    def __getitem__(self, which: ArrayLike | slice) -> "Detections": ...
+
+    def __getitem__(self, which: ArrayLike | slice) -> "Detections | Detection":
+        """Return one face by its index, or several by indices (K,), a mask (N,) or a slice.
+
+        Raises:
+            IndexError: there is no such face.
+        """
+        if isinstance(which, slice):
+            return self._selected(which)
+        try:
+            place = operator.index(which)  # type: ignore[arg-type]  # it raises for several
+        except TypeError:
+            index = np.asarray(which)
+            return self._selected(index if index.size else index.astype(np.intp))
+        return Detection(self.boxes[place], float(self.scores[place]), float(self.roll[place]))
+
+    def _selected(self, index: NDArray[Any] | slice) -> "Detections":
         columns = (self.boxes, self.scores, self.roll, self.keypoints)
         return Detections(*(column[index] for column in columns))
+
+    def __repr__(self) -> str:
+        first = [_described(each.box, score=each.score, roll=each.roll) for each in self[:_SHOWN]]
+        more = ["..."] if len(self) > _SHOWN else []
+        return f"Detections({', '.join([str(len(self)), *first, *more])})"
 
     @classmethod
     def none(cls) -> "Detections":
@@ -64,7 +110,7 @@ class Detections:
         return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.float32))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FaceShape:
     """One face with its landmarks.
 
@@ -85,12 +131,37 @@ class FaceShape:
     roll: float
 
     def __post_init__(self) -> None:
+        for name in ("points", "dense", "box"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), np.float32))
         if self.points.shape != (POINT_COUNT, 2):
             raise ShapeError(f"points must be ({POINT_COUNT}, 2), not {self.points.shape}")
         if self.dense.ndim != 2 or self.dense.shape[1] != 2:
             raise ShapeError(f"dense must be (P, 2), not {self.dense.shape}")
         if self.box.shape != (4,):
             raise ShapeError(f"box must be (4,), not {self.box.shape}")
+
+    def __repr__(self) -> str:
+        what = _described(self.box, score=self.score, presence=self.presence, roll=self.roll)
+        return f"FaceShape{what}"
+
+    def _repr_png_(self) -> bytes | None:
+        """Return what a notebook shows: the landmarks on black."""
+        if not np.isfinite(self.points).all():
+            return None
+        from faceshape.draw import portrait_png  # it draws these
+
+        return portrait_png(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes by name, arrays as lists: what JSON can say.
+
+        ``FaceShape(**face.to_dict())`` is the same face again.
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in values.items()
+        }
 
     def group(self, name: str) -> NDArray[np.float32]:
         """Return the points (K, 2) of a group, "LeftEye" for example.
@@ -101,3 +172,9 @@ class FaceShape:
         if name not in GROUPS:
             raise ParameterError(f"no group is called {name!r}; there are {', '.join(GROUPS)}")
         return self.points[GROUPS[name]]
+
+
+def _described(box: NDArray[np.float32], **numbers: float) -> str:
+    """Return what `repr` says of a face, "(box=[10.0, 20.0, 90.0, 120.0], score=0.98)"."""
+    corners = ", ".join(f"{value:.1f}" for value in box.tolist())
+    return ", ".join([f"(box=[{corners}]", *(f"{k}={v:.4g}" for k, v in numbers.items())]) + ")"

@@ -3,6 +3,7 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from faceshape.core.contract import GROUPS
@@ -134,3 +135,17 @@ def test_points_that_coincide_are_no_crash(portrait, face):
     changed = (overlay(portrait, [point], indices=True) != portrait).any(axis=2)
     assert changed[95:105, 95:105].any()
     assert not changed[:60].any()
+
+
+def test_every_source_is_drawn_on(portrait, face, tmp_path):
+    expected = overlay(portrait, [face])
+    path = tmp_path / "photo.png"
+    Image.fromarray(portrait).save(path)
+    for source in (path, path.read_bytes(), Image.open(path), portrait.astype(np.uint16) * 257):
+        np.testing.assert_array_equal(overlay(source, [face]), expected)
+    bgr = portrait[:, :, ::-1].copy()
+    before = bgr.copy()
+    np.testing.assert_array_equal(overlay(bgr, [face], channels="bgr"), expected)
+    np.testing.assert_array_equal(bgr, before)
+    grey = overlay(np.asarray(Image.open(path).convert("L")), [face])
+    assert grey.shape == portrait.shape

@@ -1,12 +1,18 @@
+import copy
+import io
+import multiprocessing
+import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from faceshape import FaceShapeEngine, Mode
 from faceshape.core.contract import interocular_distance
-from faceshape.errors import ImageDecodeError, ParameterError
+from faceshape.errors import ImageDecodeError, ParameterError, ShapeError
 from faceshape.vision.geometry import box_area, box_iou, enclosing_boxes
 
 
@@ -240,3 +246,151 @@ def test_a_threshold_of_ones_own_is_the_only_score_that_counts(portrait):
     everything = FaceShapeEngine(threads=1, score_threshold=0.01)
     assert len(everything.analyze(picture)) == 3
     assert FaceShapeEngine(threads=1, score_threshold=1.0).analyze(picture) == []
+
+
+def test_pictures_as_people_have_them(engine, portrait, face):
+    picture = Image.fromarray(portrait)
+    file = io.BytesIO()
+    picture.save(file, "TIFF")
+    file.seek(0)
+    for source in (picture, file, portrait.astype(np.float32) / 255):
+        [found] = engine.analyze(source, Mode.LARGEST)
+        np.testing.assert_array_equal(found.points, face.points)
+
+
+def test_channels(engine, portrait, face):
+    bgr = portrait[:, :, ::-1]
+    [found] = engine.analyze(bgr, Mode.LARGEST, channels="bgr")
+    np.testing.assert_array_equal(found.points, face.points)
+    seen = engine.detect(bgr, channels="bgr")
+    np.testing.assert_array_equal(seen.boxes, engine.detect(portrait).boxes)
+    [shape] = engine.shapes(bgr, seen[:1], channels="bgr")
+    np.testing.assert_array_equal(shape.points, engine.shapes(portrait, seen[:1])[0].points)
+    points = engine.landmarks(bgr, [face.box], channels="bgr")
+    np.testing.assert_array_equal(points, engine.landmarks(portrait, [face.box]))
+    with pytest.raises(ParameterError, match="channels"):
+        engine.analyze(bgr, channels="gbr")
+
+
+FINE = [10, 10, 200, 200]
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [[-3e38, -3e38, 3e38, 3e38]],
+        [FINE, [-3e38, -3e38, 3e38, 3e38]],
+        [[-1e300, 0, 1e300, 1]],
+        [[0, 0, 1e-30, 1e-30]],
+        [[0, 0, 1e-44, 1e-44]],
+        [[1e9, 1e9, 1e9 + 1e4, 1e9 + 1e4]],
+        [[np.nan] * 4],
+        [[0, 0, np.inf, np.inf]],
+        [[5, 5, 5, 5]],
+        [[9, 9, 5, 5]],
+        [[1, 2, 3]],
+        FINE,
+        [[FINE]],
+        [FINE, [1, 2]],
+        None,
+        "boxes",
+        [["1", "2", "3", "4"]],
+        [[None, None, None, None]],
+        [[object()] * 4],
+        np.array([FINE], object),
+        [[1 + 1j, 2, 3, 4]],
+        [[10**400, 0, 1, 1]],
+        {"x": 1},
+        7,
+    ],
+    ids=lambda boxes: str(boxes)[:30].partition(" at ")[0],
+)
+def test_boxes_of_all_kinds(engine, portrait, boxes):
+    with pytest.raises(ShapeError):
+        engine.landmarks(portrait, boxes)
+
+
+@pytest.mark.parametrize(
+    "roll", [[np.nan], [np.inf], [3.4e38], ["a"], [1, 2], 5.0, [[1.0]], [None]]
+)
+def test_rolls_of_all_kinds(engine, portrait, roll):
+    with pytest.raises(ShapeError):
+        engine.landmarks(portrait, [FINE], roll)
+
+
+def test_boxes_that_hardly_touch_the_picture_are_allowed(engine, portrait):
+    boxes = [
+        [1000, 1000, 1100, 1100],
+        [-1e6, -1e6, 1e6, 1e6],
+        [0, 0, 0.01, 0.01],
+        [0, 99, 1e6, 100],
+    ]
+    points = engine.landmarks(portrait, boxes)
+    assert points.shape == (4, 90, 2)
+    assert np.isfinite(points).all()
+    assert engine.landmarks(portrait, np.zeros((0, 4))).shape == (0, 90, 2)
+    assert engine.landmarks(portrait, []).shape == (0, 90, 2)
+
+
+@pytest.mark.parametrize("mode", [2, -1, None, "all", np.array([0, 1]), [], 0.5])
+def test_modes_of_all_kinds(engine, portrait, mode):
+    with pytest.raises(ParameterError, match="mode"):
+        engine.analyze(portrait, mode)
+
+
+def test_shapes_are_of_detections(engine, portrait):
+    with pytest.raises(ParameterError, match="detect"):
+        engine.shapes(portrait, [FINE])
+
+
+@pytest.mark.parametrize("detector", ["onnx", "dlib"])
+def test_lines_have_no_faces(detector):
+    engine = FaceShapeEngine(detector, threads=1)
+    for height, width in ((1, 1), (1, 2), (1, 20_000), (20_000, 1), (3, 3000), (15, 20_000)):
+        line = np.full((height, width, 3), 90, np.uint8)
+        assert engine.analyze(line, rotate=True) == []
+        assert engine.analyze(line, Mode.LARGEST) == []
+
+
+ARGUMENTS = {"detector": "dlib", "threads": 1, "smallest_face": 60.0, "max_faces": 3}
+
+
+@pytest.mark.parametrize(
+    "way", [copy.copy, copy.deepcopy, lambda engine: pickle.loads(pickle.dumps(engine))]
+)
+def test_a_copy_of_an_engine_answers_the_same(engine, portrait, face, way):
+    [again] = way(engine).analyze(portrait, Mode.LARGEST)
+    assert again.to_dict() == face.to_dict()
+
+
+def test_a_copy_of_an_engine_has_its_arguments():
+    engine = FaceShapeEngine(**ARGUMENTS, providers=["CPUExecutionProvider"])
+    engine.max_faces = 2
+    again = pickle.loads(pickle.dumps(engine))
+    assert again.max_faces == 2
+    assert again.__getstate__() == engine.__getstate__()
+    assert len(pickle.dumps(engine)) < 1000  # not the models
+
+
+def test_an_engine_goes_to_another_process(engine, portrait, face):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        [again] = pool.apply(engine.analyze, (portrait, Mode.LARGEST))
+        pool.close()
+        pool.join()
+    assert np.allclose(again.points, face.points, atol=1e-3)
+
+
+def test_an_engine_runs_without_a_provider_that_is_not_there(portrait):
+    with pytest.warns(RuntimeWarning, match="ROCMExecutionProvider") as caught:
+        engine = FaceShapeEngine(threads=1, providers=["ROCMExecutionProvider"])
+    assert [each.filename for each in caught] == [__file__]  # one, and it names the caller
+    assert len(engine.analyze(portrait)) == 1
+
+
+@pytest.mark.parametrize("detector", ["onnx", "dlib"])
+def test_a_warm_engine_has_loaded_all(detector, portrait, monkeypatch):
+    engine = FaceShapeEngine(detector, threads=1)
+    assert engine.warm_up() is None
+    loaded = set(sys.modules)
+    engine.analyze(portrait, rotate=True)
+    assert set(sys.modules) <= loaded

@@ -31,6 +31,13 @@ def test_the_wheel_is_complete(unpacked_wheel):
     source = REPOSITORY / "models"
     assert shipped == {path.relative_to(source) for path in source.rglob("*.*")}
     assert Path("landmarks.onnx") in shipped
+    page = Path("faceshape/tencent/server/explorer/page")
+    assert _files(unpacked_wheel / page) == _files(REPOSITORY / page)
+    assert Path("index.html") in _files(unpacked_wheel / page)
+
+
+def _files(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*.*")}
 
 
 def test_the_wheel_finds_its_own_models(unpacked_wheel):

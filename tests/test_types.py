@@ -1,3 +1,8 @@
+import copy
+import json
+import pickle
+
+import cv2
 import numpy as np
 import pytest
 
@@ -69,3 +74,86 @@ def test_groups_are_rows_of_the_points():
 
 def test_mode_has_the_clouds_numbers():
     assert (Mode.ALL, Mode.LARGEST) == (0, 1)
+
+
+ROWS = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+@pytest.fixture
+def found() -> Detections:
+    return Detections(ROWS, [0.5, 0.25, 0.125], [0, 90, 180])
+
+
+def test_detections_are_gone_through_one_by_one(found):
+    boxes, scores, roll = zip(*found, strict=True)
+    assert np.array_equal(boxes, ROWS)
+    assert (scores, roll) == ((0.5, 0.25, 0.125), (0.0, 90.0, 180.0))
+    assert [each.score for each in found] == [0.5, 0.25, 0.125]
+    assert list(Detections.none()) == []
+
+
+@pytest.mark.parametrize("index", [1, np.int64(1), -2, np.array(1)])
+def test_an_index_is_one_detection(found, index):
+    box, score, roll = found[index]
+    assert box.tolist() == ROWS[1].tolist()
+    assert (score, roll) == (0.25, 90.0)
+
+
+@pytest.mark.parametrize("index", [3, -4])
+def test_an_index_that_is_none_is_an_index_error(found, index):
+    with pytest.raises(IndexError):
+        found[index]
+
+
+@pytest.mark.parametrize("nothing", [[], np.array([]), slice(0, 0), np.zeros(3, bool)])
+def test_a_selection_of_nothing_is_empty(found, nothing):
+    assert len(found[nothing]) == 0
+
+
+def pickled(it):
+    return pickle.loads(pickle.dumps(it))
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickled])
+def test_copies_are_the_same(found, face, way):
+    for name in ("boxes", "scores", "roll"):
+        assert np.array_equal(getattr(way(found), name), getattr(found, name))
+    assert way(face).to_dict() == face.to_dict()
+    assert way(face).points.dtype == np.float32
+
+
+def test_a_representation_is_short_and_says_what_is_there(face, found):
+    assert repr(shape(box=[1, 2, 3.25, 4])) == (
+        "FaceShape(box=[1.0, 2.0, 3.2, 4.0], score=1, presence=1, roll=0)"
+    )
+    assert len(repr(face)) < 120
+    assert repr(found[:1]) == "Detections(1, (box=[0.0, 1.0, 2.0, 3.0], score=0.5, roll=0))"
+    many = Detections(np.zeros((100, 4)), np.zeros(100), np.zeros(100))
+    assert len(repr(many)) < 250
+    assert repr(many).endswith("...)")
+    assert repr(Detections.none()) == "Detections(0)"
+
+
+def test_a_face_is_a_dictionary_of_what_json_can_say(face):
+    said = json.loads(json.dumps(face.to_dict()))
+    assert list(said) == ["points", "dense", "box", "score", "presence", "roll"]
+    assert np.shape(said["points"]) == (90, 2)
+    again = FaceShape(**said)
+    for name in ("points", "dense", "box"):
+        assert np.array_equal(getattr(again, name), getattr(face, name))
+    assert (again.score, again.presence, again.roll) == (face.score, face.presence, face.roll)
+
+
+def test_a_notebook_shows_the_face(face):
+    picture = cv2.imdecode(np.frombuffer(face._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (320, 320, 3)
+    rows, columns = np.nonzero(picture.any(axis=2))
+    # All of the face is in the picture, and fills it.
+    assert 4 < rows.min() < 160 < rows.max() < 316
+    assert 4 < columns.min() < 160 < columns.max() < 316
+    assert max(np.ptp(rows), np.ptp(columns)) > 270
+
+
+def test_a_face_without_a_place_is_not_shown():
+    assert shape(points=np.full((90, 2), np.nan))._repr_png_() is None
+    assert shape()._repr_png_() is not None  # all points in one place

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from faceshape.batch.captions import fit_caption
 from faceshape.core.contract import GROUPS
 from faceshape.draw import overlay
 from faceshape.errors import ImageError
@@ -28,7 +29,6 @@ _SIDE = 160  # of a tile, pixels
 _CAPTION = 16  # height of the strip below it
 _COLUMNS = 10
 _MARGIN = 1.3  # side of a tile in the picture, as a multiple of the landmarks' extent
-_FONT_SIZE = 11
 
 
 class _Entry(NamedTuple):
@@ -72,11 +72,12 @@ class ContactSheet:
         columns, rows = min(count, _COLUMNS), -(-count // _COLUMNS)
         sheet = Image.new("RGB", (columns * _SIDE, rows * (_SIDE + _CAPTION)))
         draw = ImageDraw.Draw(sheet)
-        draw.font = ImageFont.load_default(_FONT_SIZE)
         for index, (entry, tile) in enumerate(_tiles(self._entries)):
             left, top = index % _COLUMNS * _SIDE, index // _COLUMNS * (_SIDE + _CAPTION)
             sheet.paste(Image.fromarray(tile), (left, top))
-            draw.text((left + 3, top + _SIDE + 2), _caption(entry, draw), "white")
+            name = f"{entry.picture}  {Path(entry.path).name}"
+            caption, font = fit_caption(name, _SIDE - 6)
+            draw.text((left + 3, top + _SIDE + 2), caption, "white", font)
         return np.array(sheet)
 
 
@@ -115,12 +116,3 @@ def _tile(pixels: RGBImage, points: NDArray[np.float32]) -> RGBImage:
         roll=float(eye_line_roll(moved[None])[0]),
     )
     return overlay(warp_crop(pixels, transform, _SIDE), [face])
-
-
-def _caption(entry: _Entry, draw: ImageDraw.ImageDraw) -> str:
-    # File names may contain bytes that are no text.
-    name = Path(entry.path).name.encode("utf-8", "replace").decode("utf-8")
-    caption = f"{entry.picture}  {name}"
-    while draw.textlength(caption) > _SIDE - 6:
-        caption = caption[:-1]
-    return caption

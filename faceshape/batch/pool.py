@@ -9,9 +9,12 @@ that the workers start at once.
 """
 
 import logging
+import math
 import multiprocessing
 import os
 import signal
+import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -36,6 +39,8 @@ _HELD = 2
 _WINDOW = 8
 # A worker may die without fault of its picture, for want of memory for example.
 _ATTEMPTS = 2
+# How long at most nothing is looked after, seconds.
+_TICK = 1.0
 
 _logger = logging.getLogger(__name__)
 # Each worker gets a fresh interpreter: forked ones may inherit locks that nobody opens any more.
@@ -43,7 +48,7 @@ _processes = multiprocessing.get_context("spawn")
 
 
 class WorkerError(FaceShapeError):
-    """A worker process ended before it could take its first picture."""
+    """Worker processes ended before they could take their first picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class _Settings(NamedTuple):
     rotate: bool
     detector: Literal["auto", "onnx", "dlib"]
     language: "Language"
+    cloud_limits: bool
 
 
 def analyze_many(
@@ -90,36 +96,45 @@ def analyze_many(
     rotate: bool = False,
     detector: Literal["auto", "onnx", "dlib"] = "auto",
     language: "Language" = "zh-CN",
+    cloud_limits: bool = False,
+    picture_timeout: float | None = 60.0,
 ) -> Generator[BatchResult, None, None]:
     """Answer AnalyzeFace for many pictures; the results come in the order of the paths.
 
-    A picture that cannot be read, has no face, exceeds the document's limits or kills its worker
-    is a result with an error. The worker processes start with the first result that is asked for,
-    and end with the last one or when the generator is closed.
+    A picture that cannot be read, has no face, is too large, takes too long or kills its worker is
+    a result with an error. The worker processes start with the first result that is asked for, and
+    end with the last one or when the generator is closed.
 
     A script that calls this must do so below ``if __name__ == "__main__":``, because every worker
     imports the script.
 
     Args:
-        paths: JPEG, PNG or BMP files; read as they are needed, so they may be endless.
+        paths: files of pictures; read as they are needed, so they may be endless.
         workers: processes, at least 1; no more are started than there are pictures.
         mode: which faces of a picture to answer.
         rotate: answer faces of any roll, not only those within 45 degrees of upright.
         detector: as for `faceshape.FaceShapeEngine`.
         language: of the messages inside error responses.
+        cloud_limits: refuse what the cloud's document refuses; if not, only what could harm the
+            machine is refused, such as pictures of more than 80 million pixels.
+        picture_timeout: seconds that a picture may take, more than 0; then its worker is replaced,
+            and its result is the error FailedOperation.RequestTimeout. None is for ever.
 
     Raises:
-        ParameterError: workers is below 1, or mode is neither 0 nor 1. Raised at once; what
-            follows is raised by the generator.
+        ParameterError: workers is below 1, mode is neither 0 nor 1, or picture_timeout is not more
+            than 0. Raised at once; what follows is raised by the generator.
         ParameterError: no such detector.
         ModelError: a model is missing or is not the one that the manifest names.
-        WorkerError: a worker could not start.
+        WorkerError: no worker could start.
     """
     if workers < 1:
         raise ParameterError(f"workers must be at least 1, not {workers}")
     if mode not in tuple(Mode):
         raise ParameterError(f"mode is 0 (all faces) or 1 (the largest), not {mode!r}")
-    crew = _Crew(_Settings(Mode(mode), rotate, detector, language), workers)
+    timeout = math.inf if picture_timeout is None else picture_timeout
+    if not timeout > 0:  # nor is NaN
+        raise ParameterError(f"picture_timeout must be more than 0, not {timeout}")
+    crew = _Crew(_Settings(Mode(mode), rotate, detector, language, cloud_limits), workers, timeout)
     return _in_order((_Task(os.fspath(path)) for path in paths), crew)
 
 
@@ -160,12 +175,14 @@ def _in_order(tasks: Iterator[_Task], crew: "_Crew") -> Generator[BatchResult, N
 
 
 class _Crew:
-    """The workers, started when they are needed and replaced when they die."""
+    """The workers, started when they are needed and replaced when they die or take too long."""
 
-    def __init__(self, settings: _Settings, size: int) -> None:
+    def __init__(self, settings: _Settings, size: int, timeout: float) -> None:
         self._settings = settings
         self._size = size
+        self._timeout = timeout
         self._workers: list[_Worker] = []
+        self._failed_starts = 0  # since one succeeded
         self.window = _WINDOW * size
 
     @property
@@ -180,34 +197,89 @@ class _Crew:
         min(self._workers, key=lambda worker: len(worker.tasks)).give(task)
 
     def collect(self) -> None:
-        """Wait until a worker reports something, and note it.
+        """Wait until a worker reports something or none has for a second, and note it.
 
         Raises:
-            FaceShapeError: a worker could not start.
+            FaceShapeError: no worker could start.
         """
-        ready = wait([worker.connection for worker in self._workers if worker.tasks])
-        for place, worker in enumerate(self._workers):
-            if worker.connection in ready and not worker.receive():
-                worker.stop()
-                self._workers[place] = successor = _Worker(self._settings)
-                for task in worker.tasks:
-                    successor.give(task)
+        busy = [worker for worker in self._workers if worker.tasks]
+        left = [self._timeout - worker.spent for worker in busy if worker.started]
+        patience = min([_TICK, *left])
+        begun = time.monotonic()
+        ready = wait([worker.connection for worker in busy], patience)
+        # While this program is stopped, by Ctrl-Z for example, its workers are, too.
+        waited = min(time.monotonic() - begun, patience)
+        for worker in busy:
+            if worker.connection in ready:
+                if worker.receive():
+                    self._failed_starts = 0
+                else:
+                    self._bury(worker)
+            elif worker.started:
+                worker.spent += waited
+                if worker.spent >= self._timeout:
+                    self._give_up(worker)
 
     def stop(self) -> None:
         """End all workers, whatever they are doing."""
         for worker in self._workers:
             worker.stop()
 
+    def _bury(self, worker: "_Worker") -> None:
+        """Replace a worker that died, perhaps of its picture."""
+        how = f"ended with exit code {worker.exit_code()}"
+        if worker.started:
+            worker.tasks[0].attempts += 1
+            if worker.tasks[0].attempts == _ATTEMPTS:
+                self._refuse(worker, FaceShapeError(f"the worker process {how}"))
+        else:
+            self._failed_starts += 1
+            if self._failed_starts == _ATTEMPTS:
+                raise WorkerError(
+                    f"a worker process {how} before it could start; if the program that called "
+                    'analyze_many is a script, does it call it below if __name__ == "__main__"?'
+                )
+        self._replace(worker)
 
-@dataclass(slots=True)
+    def _give_up(self, worker: "_Worker") -> None:
+        """Replace a worker whose picture takes too long."""
+        from faceshape.tencent.protocol_errors import DeadlineError
+
+        self._refuse(worker, DeadlineError(f"not answered in {self._timeout:g} s"))
+        self._replace(worker)
+
+    def _refuse(self, worker: "_Worker", error: FaceShapeError) -> None:
+        """Answer the first task of a worker with an error."""
+        from faceshape.tencent.api import error_response
+
+        worker.tasks.popleft().finish((error_response(error, self._settings.language), str(error)))
+
+    def _replace(self, worker: "_Worker") -> None:
+        worker.stop()
+        successor = _Worker(self._settings)
+        self._workers[self._workers.index(worker)] = successor
+        for task in worker.tasks:
+            successor.give(task)
+
+
+@dataclass(slots=True, eq=False)
 class _Worker:
-    """A process and the tasks that it holds, in the order in which it answers them."""
+    """A process and the tasks that it holds, in the order in which it answers them.
+
+    Attributes:
+        settings: what it is started with.
+        tasks: what it holds; it works on the first.
+        connection: to it.
+        started: whether it has said that it can work.
+        spent: seconds that it was seen to work on the first task.
+    """
 
     settings: _Settings
     tasks: deque[_Task] = field(default_factory=deque)
     connection: "Connection[Any, Any]" = field(init=False)
+    started: bool = False
+    spent: float = 0.0
     _process: multiprocessing.process.BaseProcess = field(init=False)
-    _started: bool = False
 
     def __post_init__(self) -> None:
         self.connection, theirs = _processes.Pipe()
@@ -217,6 +289,7 @@ class _Worker:
         theirs.close()  # now it is open in the worker alone, and closes when that dies
 
     def give(self, task: _Task) -> None:
+        """Hand over a task."""
         self.tasks.append(task)
         try:
             self.connection.send(task.path)
@@ -232,43 +305,45 @@ class _Worker:
         try:
             message = self.connection.recv()
         except (EOFError, OSError):
-            self._note_death()
             return False
         if isinstance(message, FaceShapeError):
             raise message
         if message is not None:
             self.tasks.popleft().finish(message)
-        self._started = True
+        self.started = True
+        self.spent = 0.0
         return True
 
+    def exit_code(self) -> int | None:
+        """Return how a worker ended that is dead."""
+        self._process.join()
+        return self._process.exitcode
+
     def stop(self) -> None:
+        """End it, whatever it is doing."""
         self.connection.close()
         self._process.kill()  # it owns nothing that would have to be put in order
         self._process.join()
         self._process.close()
 
-    def _note_death(self) -> None:
-        self._process.join()
-        how = f"ended with exit code {self._process.exitcode}"
-        if not self._started:
-            raise WorkerError(
-                f"a worker process {how} before it could start; if the program that called "
-                'analyze_many is a script, does it call it below if __name__ == "__main__"?'
-            )
-        self.tasks[0].attempts += 1
-        if self.tasks[0].attempts == _ATTEMPTS:
-            from faceshape.tencent.api import error_response
 
-            error = FaceShapeError(f"the worker process {how}")
-            answer = error_response(error, self.settings.language), str(error)
-            self.tasks.popleft().finish(answer)
+# In a worker process ------------------------------------------------------------------------------
 
 
 def _work(connection: "Connection[Any, Any]", settings: _Settings) -> None:
     """Be a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the caller ends the workers
+    threading.Thread(target=_end_with_caller, daemon=True).start()
     # Asked for when numpy is loaded, which is 0.06 s faster so; nothing here needs more threads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from faceshape.batch.worker import serve
 
     serve(connection, *settings)
+
+
+def _end_with_caller() -> None:
+    """End this process when its caller ends, also in the midst of a picture."""
+    caller = multiprocessing.parent_process()
+    if caller is not None:
+        wait([caller.sentinel])
+        os._exit(1)

@@ -1,8 +1,10 @@
 """What a worker process of a batch does; the process that started it loads none of this."""
 
 import logging
+import stat
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import cv2
@@ -13,7 +15,7 @@ from faceshape.mode import Mode
 from faceshape.tencent.api import Response, error_response, face_response
 from faceshape.tencent.limits import DOCUMENT_LIMITS
 from faceshape.tencent.parameters import Language
-from faceshape.vision.image import RGBImage, load_image
+from faceshape.vision.image import LOCAL_LIMITS, ImageLimits, RGBImage, load_image
 
 __all__ = ["Answer", "serve"]
 
@@ -30,6 +32,7 @@ def serve(
     rotate: bool,
     detector: Literal["auto", "onnx", "dlib"],
     language: Language,
+    cloud_limits: bool,
 ) -> None:
     """Answer paths until the other side closes, even if by its death.
 
@@ -41,6 +44,7 @@ def serve(
         rotate: the same.
         detector: as for `faceshape.FaceShapeEngine`.
         language: of the error messages.
+        cloud_limits: whether the limits are the cloud's or our own.
     """
     cv2.setNumThreads(1)
     try:
@@ -48,17 +52,23 @@ def serve(
     except FaceShapeError as error:
         connection.send(error)
         return
+    limits = DOCUMENT_LIMITS if cloud_limits else LOCAL_LIMITS
     with suppress(EOFError, OSError):
         connection.send(None)
         while True:
-            connection.send(_answer(engine, connection.recv(), mode, rotate, language))
+            connection.send(_answer(engine, connection.recv(), limits, mode, rotate, language))
 
 
 def _answer(
-    engine: FaceShapeEngine, path: str, mode: Mode, rotate: bool, language: Language
+    engine: FaceShapeEngine,
+    path: str,
+    limits: ImageLimits,
+    mode: Mode,
+    rotate: bool,
+    language: Language,
 ) -> Answer:
     try:
-        pixels = _load(path)
+        pixels = _load(path, limits)
         faces = engine.analyze(pixels, mode, rotate)
         return face_response(faces, pixels.shape[:2]), ""
     except FaceShapeError as error:
@@ -68,13 +78,24 @@ def _answer(
         return _refusal(FaceShapeError(repr(error)), language)
 
 
-def _load(path: str) -> RGBImage:
+def _load(path: str, limits: ImageLimits) -> RGBImage:
+    # Who reads a pipe waits for somebody to write into it; devices may have no end.
+    if _is_stream(path):
+        raise ImageDecodeError("neither file nor folder")
     try:
-        return load_image(path, DOCUMENT_LIMITS)
+        return load_image(path, limits)
     except OSError as error:
-        raise ImageDecodeError(f"cannot be read: {error.strerror}") from error
+        raise ImageDecodeError(f"cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise ImageDecodeError(f"not a path: {error}") from error
+
+
+def _is_stream(path: str) -> bool:
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _refusal(error: FaceShapeError, language: Language) -> Answer:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from faceshape.cli.console import put
+
 __all__ = ["bench"]
 
 
@@ -22,16 +24,22 @@ def bench(photo: Path | None, threads: int, faces: int, rounds: int) -> None:
     from faceshape.bench import resampler_times, spread, stage_times
     from faceshape.errors import FaceShapeError
 
+    content = _read(photo) if photo else None
     try:
-        click.echo("faces in a batch, ms, faces/s, times a plain copy of the bytes")
+        put("faces in a batch, ms, faces/s, times a plain copy of the bytes")
         for batch in resampler_times(faces, min(rounds, 5)):
             rate, ratio = batch.faces_per_second, batch.times_a_copy
-            click.echo(f"{batch.faces:8}  {spread(batch.resample):28} {rate:10,.0f} {ratio:8.1f}")
-        if photo is not None:
-            click.echo(f"\nstage, ms with {threads} thread{'s' if threads > 1 else ''}")
-            for stage, times in stage_times(photo.read_bytes(), threads, rounds).items():
-                click.echo(f"{stage:20} {spread(times)}")
+            put(f"{batch.faces:8}  {spread(batch.resample):28} {rate:10,.0f} {ratio:8.1f}")
+        if content is not None:
+            put(f"\nstage, ms with {threads} thread{'s' if threads > 1 else ''}")
+            for stage, times in stage_times(content, threads, rounds).items():
+                put(f"{stage:20} {spread(times)}")
     except FaceShapeError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _read(photo: Path) -> bytes:
+    try:
+        return photo.read_bytes()
     except OSError as error:
         raise click.BadParameter(f"cannot read {photo}: {error}", param_hint="PHOTO") from error

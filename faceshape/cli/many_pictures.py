@@ -1,32 +1,38 @@
 """``faceshape analyze`` for many pictures: which, where the answers go, what is said meanwhile."""
 
 import errno
-import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, Protocol, TypeAlias
 
 import click
 
-from faceshape.batch.files import (
-    CsvTable,
-    find_pictures,
-    read_results,
-    recover_results,
+from faceshape.batch.pictures import Pictures, find_pictures, parse_list
+from faceshape.batch.pool import BatchResult
+from faceshape.batch.results import (
+    OtherOptionsError,
+    ResultFile,
+    ResultFileError,
+    options_path,
     to_line,
 )
-from faceshape.batch.pool import BatchResult
+from faceshape.batch.table import CsvTable
+from faceshape.cli.console import put, say
+from faceshape.cli.outputs import refuse_overwriting, written_anew
 from faceshape.errors import FaceShapeError
 
-__all__ = ["Outputs", "analyze_pictures", "list_pictures", "usable_cores"]
+__all__ = ["Outputs", "Resume", "analyze_pictures", "list_pictures"]
 
 Analysis = Callable[[list[str]], Generator[BatchResult, None, None]]
+Resume: TypeAlias = Literal["no", "same options", "any options"]
+"""Whether a file is continued, and if so with which options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,109 +41,170 @@ class Outputs:
 
     Attributes:
         jsonl: the file; None is standard output.
-        resume: whether the file is continued.
+        resume: whether the file is continued, and whether the options have to be the same then.
         csv: a table of the faces, beside.
         contact_sheet: a picture of the faces, beside.
+        options: what the answers depend on, kept beside the file.
     """
 
     jsonl: Path | None
-    resume: bool
+    resume: Resume
     csv: Path | None
     contact_sheet: Path | None
+    options: dict[str, str | bool]
+
+    @property
+    def files(self) -> dict[str, Path | None]:
+        """Name of the option → file that is written; None is standard output."""
+        sides = {"--csv": self.csv, "--contact-sheet": self.contact_sheet}
+        given = {option: path for option, path in sides.items() if path is not None}
+        if self.jsonl is None:
+            return {"standard output": None, **given}
+        beside = {"the options beside --output": options_path(self.jsonl)}
+        return {"--output": self.jsonl, **beside, **given}
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def list_pictures(sources: tuple[str, ...], listed: TextIO | None) -> list[str]:
+def list_pictures(sources: tuple[str, ...], listed: str | None) -> Pictures:
     """Return the pictures that the sources and the lines of a list name, each path once.
 
+    Args:
+        sources: files, folders and patterns.
+        listed: a file with a path on each line; "-" is standard input.
+
     Raises:
-        click.BadParameter: a source is not there.
-        click.ClickException: a folder or the list cannot be read.
+        click.BadParameter: a source or the list is not there or cannot be read.
     """
-    pictures: list[str] = []
     try:
-        for source in sources:
-            pictures += find_pictures(source)
-        if listed is not None:
-            pictures += [name for line in listed if (name := line.strip("\r\n"))]
-    except FileNotFoundError as error:
+        pictures = find_pictures(sources)
+    except OSError as error:
         raise click.BadParameter(str(error), param_hint="PHOTO") from error
-    except (OSError, UnicodeError) as error:
-        raise click.ClickException(str(error)) from error
-    return list(dict.fromkeys(pictures))
+    if listed is not None:
+        try:
+            content = sys.stdin.buffer.read() if listed == "-" else Path(listed).read_bytes()
+            pictures.paths = list(dict.fromkeys([*pictures.paths, *parse_list(content)]))
+        except (OSError, UnicodeError) as error:
+            message = f"cannot read {listed}: {error}"
+            raise click.BadParameter(message, param_hint="--list") from error
+    return pictures
 
 
-def analyze_pictures(pictures: list[str], outputs: Outputs, analysis: Analysis) -> None:
+def analyze_pictures(
+    pictures: Pictures, named_by: list[str], outputs: Outputs, analysis: Analysis
+) -> None:
     """Write the answers for all pictures; the progress and a summary go to standard error.
 
     Args:
-        pictures: paths, each once.
+        pictures: which.
+        named_by: the sources and the list that they come from; these are not to be overwritten.
         outputs: where to.
         analysis: starts the analysis of those pictures that are not answered yet.
 
     Raises:
-        click.ClickException: a file cannot be read or written, is there already or is not what it
-            should be; or no worker could start.
+        click.UsageError: an output would overwrite another one, or what is read.
+        click.ClickException: there is no picture; a file is there already or is not what it should
+            be; or no worker could start.
+        click.Abort: the user wants no more.
+        OSError: a file cannot be read or written.
     """
+    if not pictures.paths:
+        nothing = f"there is no picture in {', '.join(named_by)}"
+        raise click.ClickException("\n".join([nothing, *_left_out(pictures)]))
+    refuse_overwriting(outputs.files, [*named_by, *pictures.paths])
+    tally = _Tally(len(pictures.paths))
     try:
-        _analyze_pictures(pictures, outputs, analysis)
-    except FaceShapeError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        if error.errno == errno.EPIPE:  # whoever read standard output has enough
-            raise
-        raise click.ClickException(str(error)) from error
+        _analyze_pictures(pictures.paths, outputs, analysis, tally)
+    except KeyboardInterrupt:
+        say(f"\n{tally.summary()}\n{_how_to_go_on(outputs, tally)}".rstrip())
+        raise click.Abort from None
+    except (FaceShapeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EPIPE:
+            raise  # whoever read standard output has enough
+        hint = _how_to_go_on(outputs, tally)
+        raise click.ClickException(f"{error}\n{hint}".rstrip()) from error
+    say("\n".join([tally.summary(), *_left_out(pictures)]))
 
 
-def _analyze_pictures(pictures: list[str], outputs: Outputs, analysis: Analysis) -> None:
-    answered = _answered_before(outputs)
-    waiting = [picture for picture in pictures if picture not in answered]
-    tally = _Tally(before=len(answered))
+def _analyze_pictures(
+    pictures: list[str], outputs: Outputs, analysis: Analysis, tally: "_Tally"
+) -> None:
     with ExitStack() as stack:
-        jsonl = stack.enter_context(_open_jsonl(outputs))
+        answers = stack.enter_context(_open_answers(outputs))
+        waiting = [picture for picture in pictures if picture not in answers.answered]
         takers: list[Callable[[BatchResult], None]] = [tally.add]
         if outputs.csv:
-            takers.append(CsvTable(stack.enter_context(_open_csv(outputs.csv))).add)
+            takers.append(stack.enter_context(_csv_table(outputs.csv)))
         if outputs.contact_sheet:
             takers.append(stack.enter_context(_contact_sheet(outputs.contact_sheet)))
-        # What is derived from the answers is made anew from all of them, also in a resumed run.
-        before = read_results(outputs.jsonl) if answered and outputs.jsonl else iter(())
         results = stack.enter_context(closing(analysis(waiting)))
         progress = stack.enter_context(_progress(len(waiting), outputs))
-        for result in chain(before, _written(results, jsonl, progress)):
+        # What is derived from the answers is made anew from all of them, also in a resumed run.
+        written = _written(results, answers, progress)
+        for result in chain(tally.counted_before(answers.earlier()), written):
             for take in takers:
                 take(result)
-    click.echo(tally.summary(), err=True)
 
 
-def _answered_before(outputs: Outputs) -> set[str]:
-    if outputs.jsonl is None or not outputs.jsonl.is_file():  # there is nothing in a pipe
-        return set()
-    if not outputs.resume:
-        raise click.ClickException(
-            f"{outputs.jsonl} is there already: continue it with --resume, or remove it"
-        )
-    return recover_results(outputs.jsonl)
+class _Answers(Protocol):
+    """Where answers are written; what was answered there before can be read before."""
+
+    answered: frozenset[str]
+
+    def earlier(self) -> Iterable[BatchResult]: ...
+
+    def write(self, result: BatchResult) -> None: ...
+
+
+class _Stream:
+    """Answers that nobody can read again: on standard output, in a pipe or a device."""
+
+    answered: frozenset[str] = frozenset()
+
+    def __init__(self, put_line: Callable[[str], object]) -> None:
+        self._put_line = put_line
+
+    def earlier(self) -> Iterable[BatchResult]:
+        return ()
+
+    def write(self, result: BatchResult) -> None:
+        self._put_line(to_line(result))
 
 
 @contextmanager
-def _open_jsonl(outputs: Outputs) -> Iterator[TextIO]:
-    if outputs.jsonl is None:
-        yield sys.stdout
+def _open_answers(outputs: Outputs) -> Iterator[_Answers]:
+    path = outputs.jsonl
+    if path is None:
+        yield _Stream(put)
+    elif path.exists() and not path.is_file():
+        # Lines in one piece, for whoever reads along.
+        with path.open("w", encoding="ascii", newline="\n", buffering=1) as stream:
+            yield _Stream(lambda line: stream.write(line + "\n"))
     else:
-        with outputs.jsonl.open("a", encoding="ascii", newline="\n") as file:
+        with _result_file(path, outputs) as file:
             yield file
 
 
-def _open_csv(path: Path) -> TextIO:
-    # File names that are no text get the bytes back that they have on the disk.
-    return path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+def _result_file(path: Path, outputs: Outputs) -> ResultFile:
+    try:
+        if outputs.resume == "no":
+            return ResultFile.create(path, outputs.options)
+        any_options = outputs.resume == "any options"
+        return ResultFile.resume(path, outputs.options, any_options)
+    except FileExistsError as error:
+        message = f"{path} is there already: continue it with --resume, or remove it"
+        raise ResultFileError(message) from error
+    except OtherOptionsError as error:
+        message = f"{path} cannot be continued: {error}; --resume-anyway continues it all the same"
+        raise ResultFileError(message) from error
+
+
+@contextmanager
+def _csv_table(path: Path) -> Iterator[Callable[[BatchResult], None]]:
+    with (
+        written_anew(path) as file,
+        # File names that are no text get the bytes back that they have on the disk.
+        TextIOWrapper(file, "utf-8", sys.getfilesystemencodeerrors(), newline="") as text,
+    ):
+        yield CsvTable(text).add
 
 
 @contextmanager
@@ -147,7 +214,7 @@ def _contact_sheet(path: Path) -> Iterator[Callable[[BatchResult], None]]:
     from faceshape.batch.contact_sheet import ContactSheet  # loads OpenCV: only when asked for
 
     sheet = ContactSheet()
-    with path.open("wb") as file:  # now, not after hours: it may be impossible
+    with written_anew(path) as file:  # now, not after hours: it may be impossible
         yield lambda result: sheet.add(result.path, result.faces)
         Image.fromarray(sheet.render()).save(file, "PNG")
 
@@ -166,19 +233,19 @@ def _progress(total: int, outputs: Outputs) -> Iterator[Callable[[], object]]:
 
 
 def _written(
-    results: Iterable[BatchResult], jsonl: TextIO, progress: Callable[[], object]
+    results: Iterable[BatchResult], answers: _Answers, progress: Callable[[], object]
 ) -> Iterator[BatchResult]:
     for result in results:
-        jsonl.write(to_line(result) + "\n")
-        jsonl.flush()  # whoever follows the file sees whole lines
+        answers.write(result)
         progress()
         yield result
 
 
 @dataclass(slots=True)
 class _Tally:
-    before: int
+    wanted: int
     started: float = field(default_factory=time.perf_counter)
+    before: int = 0
     pictures: int = 0
     faces: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -189,9 +256,34 @@ class _Tally:
         if result.error:
             self.errors[result.error] += 1
 
+    def counted_before(self, results: Iterable[BatchResult]) -> Iterator[BatchResult]:
+        for result in results:
+            self.before += 1
+            yield result
+
     def summary(self) -> str:
         seconds = time.perf_counter() - self.started
         rate = (self.pictures - self.before) / seconds
         earlier = f" ({self.before} from before)" if self.before else ""
         head = f"pictures {self.pictures}{earlier}, faces {self.faces}, {rate:.1f} pictures/s"
         return "\n".join([head, *(f"{n:8} {code}" for code, n in self.errors.most_common())])
+
+
+def _left_out(pictures: Pictures) -> list[str]:
+    """Return lines about what is not among the pictures."""
+    lines = [f"cannot read {folder}" for folder in pictures.unreadable]
+    if pictures.skipped:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in pictures.skipped.most_common())
+        lines.append(f"skipped {pictures.skipped.total()} in folders: {kinds}")
+    if pictures.skipped.keys() & {".heic", ".heif"}:
+        lines.append("pip install 'faceshape[heif]' to have .heic and .heif read")
+    return lines
+
+
+def _how_to_go_on(outputs: Outputs, tally: "_Tally") -> str:
+    if outputs.jsonl is None or not outputs.jsonl.is_file() or not tally.pictures:
+        return ""
+    return (
+        f"{tally.pictures} of {tally.wanted} pictures are answered in {outputs.jsonl}; "
+        "the same command with --resume does the rest"
+    )

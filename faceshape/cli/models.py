@@ -2,6 +2,8 @@
 
 import click
 
+from faceshape.cli.console import put
+
 __all__ = ["models"]
 
 
@@ -15,6 +17,6 @@ def models(verify: bool) -> None:
     try:
         for name, entry in manifest().items():
             verdict = f"{len(verified_bytes(entry))} bytes, as the manifest says" if verify else ""
-            click.echo(f"{name}  {entry.path}  {entry.sha256[:12]}  {verdict}".rstrip())
+            put(f"{name}  {entry.path}  {entry.sha256[:12]}  {verdict}".rstrip())
     except FaceShapeError as error:
         raise click.ClickException(str(error)) from error

@@ -1,8 +1,10 @@
 """``faceshape track``: a video's faces as lines and drawn on it; nothing heavy until it runs."""
 
-import errno
 import json
+import shutil
+import stat
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import click
+
+from faceshape.cli.console import say
+from faceshape.cli.outputs import refuse_overwriting
 
 if TYPE_CHECKING:
     from faceshape.video.files import VideoReader, VideoWriter
@@ -23,7 +28,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("video", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "video", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+)
 @click.option("--jsonl", type=_FILE, help="The JSONL file; standard output if absent.")
 @click.option("--draw", type=_FILE, help="Also save the video with the faces drawn on it.")
 @click.option(
@@ -41,7 +48,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Seconds between two looks for new faces.",
 )
 @click.option("--no-smoothing", is_flag=True, help="Leave the points as they are found.")
-@click.option("--threads", type=click.IntRange(min=1), help="At most so many; all cores if absent.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="At most so many; all that may be used if absent."
+)
 def track(
     video: Path,
     jsonl: Path | None,
@@ -53,7 +62,7 @@ def track(
     no_smoothing: bool,
     threads: int | None,
 ) -> None:
-    """Follow the faces of a VIDEO: one line of JSON for each frame.
+    """Follow the faces of a VIDEO (- is standard input): one line of JSON for each frame.
 
     {"frame": 0, "seconds": 0.0, "faces": [{"id": 1, "presence": ..., "box": [x0, y0, x1, y1],
     "roll": ..., "shape": {"FaceProfile": [{"X": ..., "Y": ...}, ...], ...}}, ...]}
@@ -62,14 +71,24 @@ def track(
     to standard error. A face keeps its id while it is followed, and when it is found again near its
     place within a second.
     """
+    import cv2
+
     from faceshape.engine import FaceShapeEngine
     from faceshape.errors import FaceShapeError
+    from faceshape.processors import usable_processors
     from faceshape.types import Mode
     from faceshape.video.one_euro import Smoothing
     from faceshape.video.tracker import Tracker
 
-    if draw is not None and draw.exists() and draw.samefile(video):
-        raise click.UsageError("--draw would overwrite the video itself")
+    refuse_overwriting(
+        {
+            "--jsonl" if jsonl else "standard output": jsonl,
+            **({"--draw": draw} if draw else {}),
+        },
+        [str(video)],
+    )
+    threads = threads or usable_processors()
+    cv2.setNumThreads(threads)  # for the whole process, which is ours
     try:
         tracker = Tracker(
             FaceShapeEngine(detector, threads),
@@ -78,14 +97,28 @@ def track(
             smoothing=None if no_smoothing else Smoothing(),
             detect_every=detect_every,
         )
-        summary = _track(video, tracker, jsonl, draw)
+        with _as_file(video) as file:
+            summary = _track(file, tracker, jsonl, draw)
     except FaceShapeError as error:
         raise click.ClickException(str(error)) from error
-    except OSError as error:
-        if error.errno == errno.EPIPE:  # whoever read standard output has enough
-            raise
-        raise click.ClickException(str(error)) from error
-    click.echo(summary, err=True)
+    say(summary)
+
+
+@contextmanager
+def _as_file(video: Path) -> Iterator[Path]:
+    """Give a file that can be read at any place: a copy of what comes through a pipe."""
+    if str(video) != "-" and stat.S_ISREG(video.stat().st_mode):
+        yield video
+        return
+    with tempfile.TemporaryDirectory(prefix="faceshape-track-") as folder:
+        copy = Path(folder, "video")
+        with copy.open("wb") as file:
+            if str(video) == "-":
+                shutil.copyfileobj(sys.stdin.buffer, file)
+            else:
+                with video.open("rb") as pipe:
+                    shutil.copyfileobj(pipe, file)
+        yield copy
 
 
 def _track(video: Path, tracker: "Tracker", jsonl: Path | None, draw: Path | None) -> str:
@@ -120,9 +153,14 @@ def _open_jsonl(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
-    if path.is_file():  # there is nothing to lose in a pipe
-        raise click.ClickException(f"{path} is there already: remove it, or name another")
-    with path.open("w", encoding="ascii", newline="\n") as file:
+    # There is nothing to lose in a pipe.
+    mode: Literal["w", "x"] = "w" if path.exists() and not path.is_file() else "x"
+    try:
+        file = path.open(mode, encoding="ascii", newline="\n")
+    except FileExistsError as error:
+        message = f"{path} is there already: remove it, or name another"
+        raise click.ClickException(message) from error
+    with file:
         yield file
 
 

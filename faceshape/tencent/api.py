@@ -1,9 +1,9 @@
-"""AnalyzeFace as a function: the request's parameters in, the response's JSON object out."""
+"""The actions as functions: a request's parameters in, the response's JSON object out."""
 
 import logging
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,11 +13,14 @@ from faceshape.errors import FaceShapeError, ModelError, NoFaceError
 from faceshape.tencent.error_codes import DOCUMENT_CODES, Message
 from faceshape.tencent.limits import DOCUMENT_LIMITS, MOST_FACES
 from faceshape.tencent.parameters import (
+    PictureParameters,
+    parse_analyze_face,
+    parse_detect_face,
     parse_language,
-    parse_parameters,
 )
 from faceshape.tencent.picture import picture_bytes
-from faceshape.tencent.protocol_errors import ProtocolError
+from faceshape.tencent.protocol_errors import FaceTooSmallError, ProtocolError
+from faceshape.tencent.rectangles import face_rectangles
 from faceshape.types import FaceShape, Mode
 from faceshape.vision.image import RGBImage, load_image
 
@@ -29,8 +32,10 @@ __all__ = [
     "Response",
     "analyze_face",
     "default_engine",
+    "detect_face",
     "error_response",
     "face_response",
+    "respond",
 ]
 
 Response = dict[str, dict[str, Any]]
@@ -67,15 +72,37 @@ def analyze_face(
         ``{"Response": {...}}``, with ``Error`` inside if something was wrong. A bad request never
         raises, and neither does an engine that fails: that is FailedOperation.ServerError.
     """
-    try:
-        return _analyze(params, engine, urls)
-    except FaceShapeError as error:
-        if isinstance(error, ModelError):
-            _logger.exception("the engine failed")
-        return error_response(error, parse_language(params))
-    except Exception:  # an engine of somebody else's may raise anything; see the promise above
-        _logger.exception("the engine failed")
-        return error_response(FaceShapeError(), parse_language(params))
+    return _guarded(_analyze, params, engine, urls)
+
+
+def detect_face(
+    params: Mapping[str, object], engine: Engine | None = None, urls: "FetchPolicy | None" = None
+) -> Response:
+    """Answer a DetectFace request as the cloud does, but for attributes and quality.
+
+    Each face has a rectangle (see `faceshape.tencent.rectangles`), the largest first. Its
+    attributes and its quality are the meaningless ones that the vendor's example shows for a
+    request without them. A request that wants them, NeedFaceAttributes=1 or
+    NeedQualityDetection=1, is answered UnsupportedOperation.UnknowMethod.
+
+    Args:
+        params: the parameters of the API document; the common ones as for `analyze_face`.
+        engine: as for `analyze_face`. One that has ``with_max_faces`` finds as many faces as
+            MaxFaceNum says, any other what its ``analyze`` returns.
+        urls: as for `analyze_face`.
+
+    Returns:
+        As `analyze_face`; it never raises either.
+    """
+    return _guarded(_detect, params, engine, urls)
+
+
+def respond(
+    params: Mapping[str, object], engine: Engine | None = None, urls: "FetchPolicy | None" = None
+) -> Response:
+    """Answer a request of any action by what its parameter Action says."""
+    function = detect_face if params.get("Action") == "DetectFace" else analyze_face
+    return function(params, engine, urls)
 
 
 def face_response(
@@ -94,20 +121,13 @@ def face_response(
     """
     if not faces:
         raise NoFaceError("there is no face in the picture")
-    height, width = size
-    return {
-        "Response": {
-            "ImageWidth": width,
-            "ImageHeight": height,
-            "FaceShapeSet": [_face(face) for face in faces],
-            "FaceModelVersion": model_version,
-            "RequestId": _request_id(),
-        }
-    }
+    return _response(size, "FaceShapeSet", [_face(face) for face in faces], model_version)
 
 
 def error_response(error: FaceShapeError, language: str) -> Response:
     """Return what the cloud answers when something was wrong; Chinese unless "en-US"."""
+    if not isinstance(error, ProtocolError) and error.code not in DOCUMENT_CODES:
+        error = FaceShapeError()  # of an engine of somebody else's
     words = _message(error)
     return {
         "Response": {
@@ -135,13 +155,77 @@ def default_engine() -> Engine:
         return _default_engine
 
 
+def _guarded(
+    work: Callable[[Mapping[str, object], Engine | None, "FetchPolicy | None"], Response],
+    params: Mapping[str, object],
+    engine: Engine | None,
+    urls: "FetchPolicy | None",
+) -> Response:
+    try:
+        return work(params, engine, urls)
+    except FaceShapeError as error:
+        if isinstance(error, ModelError):
+            _logger.exception("the engine failed")
+        return error_response(error, parse_language(params))
+    except Exception:  # an engine of somebody else's may raise anything; see the promise above
+        _logger.exception("the engine failed")
+        return error_response(FaceShapeError(), parse_language(params))
+
+
 def _analyze(
     params: Mapping[str, object], engine: Engine | None, urls: "FetchPolicy | None"
 ) -> Response:
-    request = parse_parameters(params)
-    pixels = load_image(picture_bytes(request, urls), DOCUMENT_LIMITS)
+    request = parse_analyze_face(params)
+    pixels = _pixels(request, urls)
     faces = (engine or default_engine()).analyze(pixels, mode=request.mode, rotate=request.rotate)
     return face_response(faces[:MOST_FACES], pixels.shape[:2], request.model_version)
+
+
+def _detect(
+    params: Mapping[str, object], engine: Engine | None, urls: "FetchPolicy | None"
+) -> Response:
+    request = parse_detect_face(params)
+    pixels = _pixels(request, urls)
+    engine = engine or default_engine()
+    if request.most_faces > MOST_FACES and hasattr(engine, "with_max_faces"):
+        engine = engine.with_max_faces(request.most_faces)
+    mode = Mode.LARGEST if request.most_faces == 1 else Mode.ALL
+    faces = engine.analyze(pixels, mode=mode, rotate=request.rotate)
+    boxes = _large_boxes(faces, request.smallest_face)[: request.most_faces]
+    return _response(
+        pixels.shape[:2], "FaceInfos", [_face_info(box) for box in boxes], request.model_version
+    )
+
+
+def _large_boxes(faces: Sequence[FaceShape], smallest: int) -> list[list[int]]:
+    """Return the boxes x, y, width, height of faces of some size, the largest first."""
+    if not faces:
+        raise NoFaceError("there is no face in the picture")
+    boxes = face_rectangles(faces)
+    boxes = boxes[boxes[:, 2:].min(axis=1) >= smallest]
+    if not len(boxes):
+        raise FaceTooSmallError
+    ordered: list[list[int]] = boxes[np.argsort(-boxes[:, 2:].prod(axis=1), kind="stable")].tolist()
+    return ordered
+
+
+def _pixels(request: PictureParameters, urls: "FetchPolicy | None") -> RGBImage:
+    return load_image(picture_bytes(request, urls), DOCUMENT_LIMITS)
+
+
+def _response(
+    size: tuple[int, ...], name: str, faces: list[dict[str, Any]], model_version: str
+) -> Response:
+    height, width = size
+    return {
+        "Response": {
+            "ImageWidth": width,
+            "ImageHeight": height,
+            name: faces,
+            "FaceModelVersion": model_version,
+            "RequestId": _request_id(),
+        }
+    }
 
 
 def _message(error: FaceShapeError) -> Message:
@@ -150,7 +234,35 @@ def _message(error: FaceShapeError) -> Message:
     return DOCUMENT_CODES[error.code]
 
 
-def _face(face: FaceShape) -> dict[str, list[dict[str, int]]]:
+def _face_info(box: list[int]) -> dict[str, Any]:
+    """Return a face of DetectFace; what was not computed has the values of the vendor's example."""
+    parts = ("Eyebrow", "Eye", "Nose", "Cheek", "Mouth", "Chin")
+    return {
+        **dict(zip(("X", "Y", "Width", "Height"), box, strict=True)),
+        "FaceAttributesInfo": {
+            "Gender": 0,
+            "Age": 0,
+            "Expression": 0,
+            "Hat": False,
+            "Glass": False,
+            "EyeOpen": True,
+            "Mask": False,
+            "Hair": {"Length": 0, "Bang": 0, "Color": 0},
+            "Pitch": 0,
+            "Yaw": 0,
+            "Roll": 0,
+            "Beauty": 0,
+        },
+        "FaceQualityInfo": {
+            "Score": 0,
+            "Sharpness": 0,
+            "Brightness": 0,
+            "Completeness": dict.fromkeys(parts, 0),
+        },
+    }
+
+
+def _face(face: FaceShape) -> dict[str, Any]:
     if not np.isfinite(face.points).all():
         raise ModelError("the landmarks are not finite")
     # The pixel that contains the point. Points outside the picture stay outside, as the cloud's.

@@ -2,7 +2,8 @@
 
 The host is resolved once; every address it has is checked; the connection goes to one of the
 checked addresses. So a name that changes its address between check and use ("DNS rebinding")
-gains nothing. Redirects go through the same checks. One deadline holds for everything.
+gains nothing. Redirects go through the same checks. One deadline holds for everything, and bytes
+are counted where they are received, whatever the answer calls them.
 """
 
 import contextlib
@@ -29,6 +30,17 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # What may stand in the path and the query of a request line; everything else is escaped.
 _SAFE = "/?%:@!$&'()*+,;=~-._[]"
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# What is routed on the internet lies within the first, and outside of the others: protocols'
+# own addresses, relays, documentation. Python's tables differ from version to version.
+_GLOBAL_V6 = ipaddress.ip_network("2000::/3")
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "3fff::/20")
+)
+# Bytes of an answer beside its body: status line, headers, the frames of chunks, trailers.
+_MOST_OVERHEAD = 128 * 1024
+# Threads that ask for a host's addresses: a resolver may keep them longer than any timeout.
+_RESOLVERS = threading.BoundedSemaphore(64)
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -74,7 +86,8 @@ def fetch(url: str, policy: FetchPolicy) -> bytes:
     for _ in range(policy.max_redirects + 1):
         try:
             answer = _get(target, policy, deadline)
-        except (OSError, http.client.HTTPException) as error:
+        # ValueError: http.client lets numbers of any kind into the frames of chunks.
+        except (OSError, http.client.HTTPException, ValueError) as error:
             raise DownloadError(f"{target.hostname}: {error or type(error).__name__}") from error
         if isinstance(answer, bytes):
             return answer
@@ -113,11 +126,11 @@ def _parse(url: str) -> SplitResult:
 
 
 def _get(target: SplitResult, policy: FetchPolicy, deadline: float) -> bytes | _Redirect:
-    """Ask once; OSError and HTTPException are the network's."""
+    """Ask once; OSError, HTTPException and ValueError are the network's."""
     connection = http.client.HTTPConnection(target.netloc)
     with contextlib.closing(_connect(target, policy, deadline)) as sock:
         # http.client only writes to and reads from what it finds here.
-        connection.sock = _DeadlineSocket(sock, deadline)
+        connection.sock = _GuardedSocket(sock, deadline, policy.max_bytes)
         connection.request(
             "GET",
             target.path + ("?" + target.query if target.query else ""),
@@ -188,7 +201,11 @@ def _resolve(host: str, port: int, deadline: float) -> list[str]:
             answers.put(error)
         except UnicodeError as error:  # a label that is too long
             answers.put(OSError(str(error)))
+        finally:
+            _RESOLVERS.release()
 
+    if not _RESOLVERS.acquire(blocking=False):
+        raise OSError("too many names are being resolved")
     threading.Thread(target=ask, name="faceshape-resolve", daemon=True).start()
     try:
         answer = answers.get(timeout=_remaining(deadline))
@@ -202,12 +219,15 @@ def _resolve(host: str, port: int, deadline: float) -> list[str]:
 def _is_public(address: _Address) -> bool:
     """Whether an address, and the IPv4 address it may stand for, is on the public internet."""
     if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        inner = address.ipv4_mapped or address.sixtofour
         if address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
         if inner is not None:
             return _is_public(inner)
-    return address.is_global and not address.is_multicast and not address.is_reserved
+        if address not in _GLOBAL_V6:
+            return False
+    special = any(address in network for network in _SPECIAL)
+    return address.is_global and not (special or address.is_multicast or address.is_reserved)
 
 
 def _remaining(deadline: float) -> float:
@@ -217,32 +237,36 @@ def _remaining(deadline: float) -> float:
     return seconds
 
 
-class _DeadlineSocket:
-    """The part of a socket that http.client uses, with one deadline for all reads and writes.
+class _GuardedSocket:
+    """The part of a socket that http.client uses, with one deadline and one size for everything.
 
-    A socket's own timeout starts anew with each byte that drips in.
+    A socket's own timeout starts anew with each byte that drips in. http.client believes what an
+    answer says of its size: a chunk of -1 bytes is read to the end.
     """
 
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
+    def __init__(self, sock: socket.socket, deadline: float, max_bytes: int) -> None:
         self._sock = sock
         self._deadline = deadline
+        self._max_bytes = max_bytes
 
     def sendall(self, data: bytes) -> None:
         self._sock.settimeout(_remaining(self._deadline))
         self._sock.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self._sock, self._deadline))
+        return io.BufferedReader(_GuardedReader(self._sock, self._deadline, self._max_bytes))
 
     def close(self) -> None:
         # http.client closes before it reads the body; the socket is its opener's to close.
         pass
 
 
-class _DeadlineReader(io.RawIOBase):
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
+class _GuardedReader(io.RawIOBase):
+    def __init__(self, sock: socket.socket, deadline: float, max_bytes: int) -> None:
         self._sock = sock
         self._deadline = deadline
+        self._max_bytes = max_bytes
+        self._left = max_bytes + max_bytes // 8 + _MOST_OVERHEAD
 
     def readable(self) -> bool:
         return True
@@ -250,4 +274,8 @@ class _DeadlineReader(io.RawIOBase):
     # The base takes any buffer, for which there is no type before Python 3.12.
     def readinto(self, buffer: "memoryview[int] | bytearray") -> int:  # type: ignore[override]
         self._sock.settimeout(_remaining(self._deadline))
-        return self._sock.recv_into(buffer)
+        count = self._sock.recv_into(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise ImageSizeError(f"more than {self._max_bytes} bytes")
+        return count

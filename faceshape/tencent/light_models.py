@@ -11,6 +11,13 @@ from typing import Any, ClassVar
 __all__ = [
     "AnalyzeFaceRequest",
     "AnalyzeFaceResponse",
+    "DetectFaceRequest",
+    "DetectFaceResponse",
+    "FaceAttributesInfo",
+    "FaceHairAttributesInfo",
+    "FaceInfo",
+    "FaceQualityCompleteness",
+    "FaceQualityInfo",
     "FaceShape",
     "Point",
     "TencentCloudSDKException",
@@ -60,7 +67,7 @@ class _Model:
     """An object of the API: its fields are attributes, None until they are set."""
 
     _fields: ClassVar[Mapping[str, "type[_Model] | None"]] = {}
-    """Name → class of the items of a list; None for a plain value."""
+    """Name → class of the value, or of the items of a list; None for a plain value."""
 
     def __init__(self) -> None:
         self.headers: dict[str, str] | None = None
@@ -96,11 +103,18 @@ def _plain(value: object, allow_none: bool) -> object:
     return value
 
 
-def _read(kind: type[_Model], items: list[Mapping[str, Any]]) -> list[_Model]:
-    models = [kind() for _ in items]
-    for model, item in zip(models, items, strict=True):
-        model._deserialize(item)
-    return models
+def _read(
+    kind: type[_Model], value: Mapping[str, Any] | list[Mapping[str, Any]]
+) -> _Model | list[_Model]:
+    if isinstance(value, list):
+        return [_read_one(kind, item) for item in value]
+    return _read_one(kind, value)
+
+
+def _read_one(kind: type[_Model], value: Mapping[str, Any]) -> _Model:
+    model = kind()
+    model._deserialize(value)
+    return model
 
 
 class Point(_Model):
@@ -163,5 +177,133 @@ class AnalyzeFaceResponse(_Model):
     ImageWidth: int | None
     ImageHeight: int | None
     FaceShapeSet: list[FaceShape] | None
+    FaceModelVersion: str | None
+    RequestId: str | None
+
+
+class FaceHairAttributesInfo(_Model):
+    """The hair of a face."""
+
+    _fields = dict.fromkeys(("Length", "Bang", "Color"))
+    Length: int | None
+    Bang: int | None
+    Color: int | None
+
+
+class FaceAttributesInfo(_Model):
+    """The attributes of a face; without meaning unless they were asked for."""
+
+    _fields = {  # noqa: RUF012 - typed in the base class
+        "Gender": None,
+        "Age": None,
+        "Expression": None,
+        "Glass": None,
+        "Pitch": None,
+        "Yaw": None,
+        "Roll": None,
+        "Beauty": None,
+        "Hat": None,
+        "Mask": None,
+        "Hair": FaceHairAttributesInfo,
+        "EyeOpen": None,
+    }
+    Gender: int | None
+    Age: int | None
+    Expression: int | None
+    Glass: bool | None
+    Pitch: int | None
+    Yaw: int | None
+    Roll: int | None
+    Beauty: int | None
+    Hat: bool | None
+    Mask: bool | None
+    Hair: FaceHairAttributesInfo | None
+    EyeOpen: bool | None
+
+
+class FaceQualityCompleteness(_Model):
+    """How much of each part of a face can be seen."""
+
+    _fields = dict.fromkeys(("Eyebrow", "Eye", "Nose", "Cheek", "Mouth", "Chin"))
+    Eyebrow: int | None
+    Eye: int | None
+    Nose: int | None
+    Cheek: int | None
+    Mouth: int | None
+    Chin: int | None
+
+
+class FaceQualityInfo(_Model):
+    """How good a face's picture is; without meaning unless it was asked for."""
+
+    _fields = {  # noqa: RUF012 - typed in the base class
+        "Score": None,
+        "Sharpness": None,
+        "Brightness": None,
+        "Completeness": FaceQualityCompleteness,
+    }
+    Score: int | None
+    Sharpness: int | None
+    Brightness: int | None
+    Completeness: FaceQualityCompleteness | None
+
+
+class FaceInfo(_Model):
+    """A face's rectangle in pixels, with what else DetectFace says of it."""
+
+    _fields = {  # noqa: RUF012 - typed in the base class
+        "X": None,
+        "Y": None,
+        "Width": None,
+        "Height": None,
+        "FaceAttributesInfo": FaceAttributesInfo,
+        "FaceQualityInfo": FaceQualityInfo,
+    }
+    X: int | None
+    Y: int | None
+    Width: int | None
+    Height: int | None
+    FaceAttributesInfo: _Model | None  # of the class of that name
+    FaceQualityInfo: _Model | None
+
+
+class DetectFaceRequest(_Model):
+    """The parameters of DetectFace."""
+
+    _fields = dict.fromkeys(
+        (
+            "MaxFaceNum",
+            "MinFaceSize",
+            "Image",
+            "Url",
+            "NeedFaceAttributes",
+            "NeedQualityDetection",
+            "FaceModelVersion",
+            "NeedRotateDetection",
+        )
+    )
+    MaxFaceNum: int | None
+    MinFaceSize: int | None
+    Image: str | None
+    Url: str | None
+    NeedFaceAttributes: int | None
+    NeedQualityDetection: int | None
+    FaceModelVersion: str | None
+    NeedRotateDetection: int | None
+
+
+class DetectFaceResponse(_Model):
+    """The answer of DetectFace."""
+
+    _fields = {  # noqa: RUF012 - typed in the base class
+        "ImageWidth": None,
+        "ImageHeight": None,
+        "FaceInfos": FaceInfo,
+        "FaceModelVersion": None,
+        "RequestId": None,
+    }
+    ImageWidth: int | None
+    ImageHeight: int | None
+    FaceInfos: list[FaceInfo] | None
     FaceModelVersion: str | None
     RequestId: str | None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from faceshape.errors import EmptyImageError, ImageDecodeError, ImageSizeError
 from faceshape.tencent.limits import DOCUMENT_LIMITS
-from faceshape.tencent.parameters import AnalyzeFaceParameters
+from faceshape.tencent.parameters import PictureParameters
 
 if TYPE_CHECKING:
     from faceshape.tencent.fetch import FetchPolicy
@@ -17,7 +17,7 @@ __all__ = ["decode_base64", "picture_bytes"]
 _WHITE_SPACE = re.compile(r"\s+")
 
 
-def picture_bytes(request: AnalyzeFaceParameters, urls: "FetchPolicy | None") -> bytes:
+def picture_bytes(request: PictureParameters, urls: "FetchPolicy | None") -> bytes:
     """Return the file that a request names or holds.
 
     Args:

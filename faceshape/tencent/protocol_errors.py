@@ -13,17 +13,22 @@ from faceshape.tencent.error_codes import DOCUMENT_CODES, Message
 __all__ = [
     "BusyError",
     "DeadlineError",
+    "FaceCountError",
+    "FaceTooSmallError",
+    "ForeignPageError",
     "InvalidActionError",
     "InvalidAuthorizationError",
     "InvalidRequestError",
     "MissingCommonParameterError",
     "NoSuchVersionError",
+    "NotComputedError",
     "ParameterTypeError",
     "ProtocolError",
     "RequestSizeError",
     "SecretIdNotFoundError",
     "SignatureExpiredError",
     "SignatureFailureError",
+    "TokenFailureError",
     "UnknownParameterError",
     "UnsupportedProtocolError",
     "UrlsDisabledError",
@@ -38,12 +43,16 @@ class ProtocolError(FaceShapeError):
 
     Attributes:
         message: templates in both languages.
+        reason: what exactly was wrong, for the server's log alone; never a key.
     """
 
     message: ClassVar[Message]
 
-    def __init__(self, detail: str = "") -> None:
-        super().__init__(detail[:_LONGEST_DETAIL])
+    def __init__(self, detail: str = "", *, reason: str = "") -> None:
+        # Half a surrogate pair, which JSON may hold, is no text that could be sent.
+        text = detail[:_LONGEST_DETAIL].encode("utf-8", "backslashreplace").decode("utf-8")
+        super().__init__(text)
+        self.reason = reason
 
 
 class UnsupportedProtocolError(ProtocolError):
@@ -67,7 +76,7 @@ class RequestSizeError(ProtocolError):
 
 
 class InvalidRequestError(ProtocolError):
-    """The body is of a kind that AnalyzeFace does not take."""
+    """The body is of a kind that no action here takes."""
 
     code = "InvalidRequest"
     message = Message(
@@ -87,7 +96,7 @@ class ParameterTypeError(ProtocolError):
 
 
 class UnknownParameterError(ProtocolError):
-    """AnalyzeFace has no parameter of that name."""
+    """The action has no parameter of that name."""
 
     code = "UnknownParameter"
     message = Message("未知参数 `{detail}`。", "The parameter `{detail}` is not recognized.")
@@ -103,14 +112,14 @@ class MissingCommonParameterError(ProtocolError):
 
 
 class InvalidActionError(ProtocolError):
-    """The action is not AnalyzeFace."""
+    """The action is none that is answered here."""
 
     code = "InvalidAction"
     message = Message("接口 `{detail}` 不存在。", "The action `{detail}` does not exist.")
 
 
 class NoSuchVersionError(ProtocolError):
-    """The version is not the one of AnalyzeFace."""
+    """The version is none of iai's."""
 
     code = "NoSuchVersion"
     message = Message("接口版本 `{detail}` 不存在。", "The version `{detail}` does not exist.")
@@ -147,6 +156,50 @@ class SignatureFailureError(ProtocolError):
     code = "AuthFailure.SignatureFailure"
     message = Message(
         "签名错误。", "The signature is wrong: check how it was computed, and the SecretKey."
+    )
+
+
+class FaceCountError(ProtocolError):
+    """More faces are asked for than one answer has."""
+
+    code = "LimitExceeded.ErrorFaceNumExceed"
+    message = DOCUMENT_CODES["LimitExceeded.ErrorFaceNumExceed"]
+
+
+class FaceTooSmallError(ProtocolError):
+    """There are faces, but all of them are smaller than MinFaceSize."""
+
+    code = "FailedOperation.FaceSizeTooSmall"
+    message = DOCUMENT_CODES["FailedOperation.FaceSizeTooSmall"]
+
+
+class NotComputedError(ProtocolError):
+    """The cloud would compute what there is no model for here; ``detail`` names the parameter."""
+
+    code = "UnsupportedOperation.UnknowMethod"
+    message = Message(
+        DOCUMENT_CODES["UnsupportedOperation.UnknowMethod"].chinese
+        + "本服务不计算人脸属性与质量,请将 `{detail}` 设为0。",
+        DOCUMENT_CODES["UnsupportedOperation.UnknowMethod"].english
+        + " Attributes and quality are not computed here: set `{detail}` to 0.",
+    )
+
+
+class TokenFailureError(ProtocolError):
+    """The token is not the one that belongs to the temporary key."""
+
+    code = "AuthFailure.TokenFailure"
+    message = Message("Token错误。", "The token is wrong.")
+
+
+class ForeignPageError(ProtocolError):
+    """Signatures are not checked here, and the request comes from a page of somebody else's."""
+
+    code = "UnauthorizedOperation"
+    message = Message(
+        "未授权操作: 本服务不校验签名,不接受来自其他网页的请求 (`{detail}`)。",
+        "The operation is not allowed: signatures are not checked here, and the header `{detail}` "
+        "tells of a request from a web page that is not this server's.",
     )
 
 

@@ -45,6 +45,8 @@ class VideoReader:
         self._capture = cv2.VideoCapture(_opencv_path(path), cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise VideoError(f"{path} is not a video that can be decoded")
+        # Upright as the phone says; OpenCV 4.11 leaves it on its side when it is not asked.
+        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate: float = rate if 0 < rate < 1000 else _USUAL_RATE
         self.announced: int = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))

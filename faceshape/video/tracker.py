@@ -23,7 +23,7 @@ from faceshape.vision.geometry import (
     boxes_along_roll,
     enclosing_boxes,
 )
-from faceshape.vision.image import RGBImage, load_image
+from faceshape.vision.image import Channels, RGBImage, load_image
 from faceshape.vision.landmarker import eye_line_roll
 from faceshape.vision.same_face import Places, distinct, same_faces
 
@@ -135,7 +135,9 @@ class Tracker:
         self._missing: list[_Track] = []
         self._detected = -math.inf
 
-    def update(self, frame: RGBImage, seconds: float) -> list[TrackedFace]:
+    def update(
+        self, frame: RGBImage, seconds: float, *, channels: Channels = "rgb"
+    ) -> list[TrackedFace]:
         """Return the faces of the next frame, the largest first.
 
         When the size of the frames changes all faces are new.
@@ -143,12 +145,13 @@ class Tracker:
         Args:
             frame: (H, W, 3) RGB uint8.
             seconds: its time in the video, later than that of the frame before.
+            channels: "bgr" for frames as OpenCV reads them.
 
         Raises:
             ParameterError: the time is not finite or not later, or the array is not a picture.
             ImageError: the frame has no pixels, or too many.
         """
-        pixels = load_image(frame)
+        pixels = load_image(frame, channels=channels)
         if not (math.isfinite(seconds) and seconds > self._seconds):
             raise ParameterError(f"a frame at {seconds} s cannot follow one at {self._seconds} s")
         self._seconds = seconds

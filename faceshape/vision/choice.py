@@ -76,10 +76,20 @@ class FaceChooser:
 
     def _confirmed(self, pixels: RGBImage, found: Detections) -> list[tuple[FaceShape, bool]]:
         """Return the shapes of those that are faces, and whether each is upright."""
+        found = self._worth_a_look(pixels, found)
         shapes = self.shapes(pixels, found)
         are_faces = self._confirmation.is_face(found.scores, [each.presence for each in shapes])
         upright = np.abs(found.roll) <= UPRIGHT
         return [(shapes[i], bool(upright[i])) for i in np.flatnonzero(are_faces)]
+
+    def _worth_a_look(self, pixels: RGBImage, found: Detections) -> Detections:
+        """Return the finds without the doubtful ones that the first look refuses already."""
+        likely = found.scores >= self._confirmation.sure_score
+        doubtful = found[~likely]
+        if len(doubtful):
+            presence = self.landmarker.first_presence(pixels, doubtful.boxes, doubtful.roll)
+            likely[~likely] = self._confirmation.is_face(doubtful.scores, presence)
+        return found[likely]
 
     def _ranked(self, judged: list[tuple[FaceShape, bool]], rotate: bool) -> list[FaceShape]:
         """Return each face once, the largest first."""

@@ -39,16 +39,18 @@ class Confirmation:
         score_weight: of the score's log-odds; 0 where a score is no probability.
         presence_weight: of the presence's log-odds.
         least_evidence: of a face.
+        sure_score: from which score on a find is most probably a face.
     """
 
     score_weight: float
     presence_weight: float
     least_evidence: float
+    sure_score: float
 
     @classmethod
     def shipped(cls, facts: Mapping[str, Any]) -> "Confirmation":
         """Return what the manifest's entry of the detector says."""
-        return cls(**facts["confirmation"])
+        return cls(**facts["confirmation"], sure_score=facts["threshold"])
 
     def evidence(self, scores: ArrayLike, presence: ArrayLike) -> NDArray[np.float64]:
         """Return the evidence (N,) for finds with these scores and presences (N,)."""
@@ -66,5 +68,5 @@ class Confirmation:
         return faces
 
 
-PRESENCE_ALONE = Confirmation(0.0, 1.0, -np.inf)
+PRESENCE_ALONE = Confirmation(0.0, 1.0, -np.inf, -np.inf)
 """For scores that are no probabilities, or that somebody has set a limit to."""

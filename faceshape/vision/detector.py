@@ -332,15 +332,17 @@ class DlibDetector:
         """Return the upright faces of a picture; see `Detector`."""
         scale = min(self._WORKING_SIDE / max(image.shape[:2]), self._LARGEST_ENLARGEMENT)
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        if min(image.shape[:2]) * scale < 1:  # a line: nothing would be left of its shorter side
+            return Detections.none()
         working = cv2.resize(image, None, fx=scale, fy=scale, interpolation=way)
         found, scores, _ = self._hog().run(working, 0, self._threshold)
         if not len(found):
             return Detections.none()
         corners = np.array([(r.left(), r.top(), r.right() + 1, r.bottom() + 1) for r in found])
         boxes = self._landmark_extent(corners / scale)
-        large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) >= self._smallest_face
+        sides: NDArray[np.float32] = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
         everything = Detections(boxes, np.float32(scores), np.zeros(len(boxes), np.float32))
-        return everything[large]
+        return everything[sides >= self._smallest_face]
 
     def _hog(self) -> Any:  # dlib has no types
         if not hasattr(self._local, "hog"):

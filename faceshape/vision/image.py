@@ -1,208 +1,189 @@
-"""Picture intake: path, bytes or array → RGB uint8, upright.
+"""Picture intake: path, bytes, file, array or Pillow's picture → RGB uint8, upright."""
 
-Pillow reads the header, and the limits are checked before a single pixel is decoded. It also
-decodes, because it refuses truncated files, which OpenCV completes in grey.
-"""
-
-import io
-import struct
-from dataclasses import dataclass
+import sys
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
-import numpy as np
 from numpy.typing import NDArray
 
 from faceshape.errors import (
     EmptyImageError,
     ImageDecodeError,
-    ImageResolutionError,
-    ImageSizeError,
-    ImageTooSmallError,
+    ImageFileError,
+    ImageFileIsFolderError,
+    ImageFileMissingError,
+    ImageFilePermissionError,
+    ParameterError,
     ShapeError,
 )
+from faceshape.vision.arrays import Channels, as_array, checked_channels, to_rgb
+from faceshape.vision.decoding import RGBImage, decode, pillow_orientation, pillow_pixels, upright
+from faceshape.vision.limits import LOCAL_LIMITS, ImageLimits, check_resolution, check_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 __all__ = [
     "LOCAL_LIMITS",
+    "Channels",
     "ImageLimits",
     "ImageSource",
     "RGBImage",
     "load_image",
 ]
 
-RGBImage: TypeAlias = NDArray[np.uint8]
-ImageSource: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | RGBImage
 
-_FORMATS = ("JPEG", "PNG", "BMP")
-_EXIF_ORIENTATION = 0x0112
-_BAND = 64  # lines that are converted at once
-# What Pillow's decoders raise on malformed files, found by feeding them such files.
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    MemoryError,
-    struct.error,
+class _BinaryFile(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _HasArray(Protocol):
+    def __array__(self) -> NDArray[Any]: ...
+
+
+class _HasArrayInterface(Protocol):
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+
+class _HasDLPack(Protocol):
+    def __dlpack__(self) -> Any: ...
+
+
+ImageSource: TypeAlias = (
+    "str | PathLike[str] | bytes | bytearray | memoryview | _BinaryFile | PillowImage"
+    " | _HasArray | _HasArrayInterface | _HasDLPack"
 )
+"""What `load_image` takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageLimits:
-    """How large a picture may be; sides in pixels.
-
-    Attributes:
-        base64_characters: of the file once it is base64 encoded.
-        long_side_jpeg, long_side_other: by file format; an array counts as JPEG.
-        short_side: the least it must have.
-        pixels: height times width, against decompression bombs.
-    """
-
-    base64_characters: int
-    long_side_jpeg: int
-    long_side_other: int
-    short_side: int
-    pixels: int
-
-
-LOCAL_LIMITS = ImageLimits(
-    base64_characters=256 * 1024 * 1024,
-    long_side_jpeg=20_000,
-    long_side_other=20_000,
-    short_side=1,
-    pixels=80_000_000,
-)
-"""Only what protects the machine."""
-
-
-def load_image(source: ImageSource, limits: ImageLimits = LOCAL_LIMITS) -> RGBImage:
+def load_image(
+    source: ImageSource, limits: ImageLimits = LOCAL_LIMITS, channels: Channels = "rgb"
+) -> RGBImage:
     """Return a picture as RGB uint8 (H, W, 3), turned upright as its EXIF orientation says.
 
-    Grey, palette, CMYK and 16-bit files are converted; transparency is laid over white.
+    Grey, palette, CMYK and 16-bit pictures are converted; transparency is laid over white. Of an
+    animation or of several pages the first is taken.
 
     Args:
-        source: the path of a JPEG, PNG or BMP file, its bytes, or an array: uint8 RGB (H, W, 3),
-            RGBA (H, W, 4) or grey (H, W).
+        source: one of these.
+            A path, or the bytes of a file: JPEG, PNG, BMP, GIF, WebP or TIFF, AVIF where Pillow
+            reads it (11.3 and later), HEIC with the extra "heif"; see `ImageLimits.formats`.
+            A file that is open for reading bytes; it is read from where it stands.
+            A picture of Pillow's; its frame of the moment.
+            An array of numpy, or of what hands one over by ``__array__``, ``__array_interface__``
+            or ``__dlpack__``, as the tensors of other libraries do: grey (H, W) or (H, W, 1), RGB
+            (H, W, 3), RGBA (H, W, 4). Its type says what its numbers mean. uint8: 0 to 255.
+            uint16: 0 to 65535. bool: black and white. Floating: 0 to 1.
         limits: what to refuse.
+        channels: "rgb", or "bgr" for arrays in OpenCV's order; files and Pillow's pictures know
+            theirs.
 
     Raises:
         EmptyImageError: no bytes, or no pixels.
-        ImageDecodeError: another format, a truncated or a corrupt file.
+        ImageDecodeError: a format that is not taken, a truncated or a corrupt file.
         ImageSizeError, ImageResolutionError, ImageTooSmallError: a limit is exceeded.
-        ShapeError: an array of another shape or type.
-        OSError: the file cannot be read.
+        ImageFileError: the file cannot be read. It is an OSError, too: FileNotFoundError,
+            IsADirectoryError or PermissionError where one of these is the reason.
+        ShapeError: an array of another shape or type, or something else altogether.
+        ParameterError: channels is neither, or the path is not one.
     """
-    if isinstance(source, np.ndarray):
-        return _from_array(source, limits)
-    if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), limits)
+    channels = checked_channels(channels)
     if isinstance(source, str | PathLike):
-        path = Path(source)
-        _check_size(path.stat().st_size, limits)  # before it is read
-        return _from_bytes(path.read_bytes(), limits)
-    raise ShapeError(f"a picture is a path, bytes or an array, not {type(source).__name__}")
+        return decode(_read_path(source, limits), limits)
+    if isinstance(source, bytes):
+        return decode(source, limits)
+    if isinstance(source, bytearray):
+        source = memoryview(source)
+    if isinstance(source, memoryview) and source.ndim < 2:
+        check_size(source.nbytes, limits)
+        return decode(bytes(source), limits)
+    if _is_pillow(source):
+        return _from_pillow(source, limits)
+    array = as_array(source)
+    if array is not None:
+        _check_array(array, limits)
+        return to_rgb(array, channels)
+    if _is_file(source):
+        return decode(_read_file(source, limits, "the file"), limits)
+    raise ShapeError(
+        "a picture is a path, bytes, an open file, a picture of Pillow's or an array, not "
+        f"{type(source).__name__}"
+    )
 
 
-def _from_array(array: NDArray[np.uint8], limits: ImageLimits) -> RGBImage:
-    if array.dtype != np.uint8 or not (
-        array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
-    ):
-        raise ShapeError(
-            f"an array must be uint8 (H, W, 3), not {array.dtype} {tuple(array.shape)}"
-        )
-    _check_resolution(array.shape[1], array.shape[0], limits.long_side_jpeg, limits)
-    if array.ndim == 2:
-        return np.repeat(array[:, :, None], 3, axis=2)
-    if array.shape[2] == 4:
-        return _over_white(array)
-    return np.ascontiguousarray(array)
+def _is_file(source: object) -> TypeGuard[_BinaryFile]:
+    return callable(getattr(source, "read", None))
 
 
-def _from_bytes(data: bytes, limits: ImageLimits) -> RGBImage:
-    pixels, orientation = _decode(data, limits)  # Pillow's own copy is gone when it is turned
-    return _upright(pixels, orientation)
+def _check_array(array: NDArray[Any], limits: ImageLimits) -> None:
+    if array.ndim in (2, 3):  # others are refused for that
+        check_resolution((array.shape[1], array.shape[0]), limits.long_side_jpeg, limits)
 
 
-def _decode(data: bytes, limits: ImageLimits) -> tuple[RGBImage, int]:
-    """Return the pixels as they are stored, and the EXIF orientation."""
-    from PIL import Image, UnidentifiedImageError
+def _is_pillow(source: object) -> "TypeGuard[PillowImage]":
+    pillow = sys.modules.get("PIL.Image")  # without it there is no such picture either
+    return pillow is not None and isinstance(source, pillow.Image)
 
-    _check_size(len(data), limits)
+
+def _from_pillow(picture: "PillowImage", limits: ImageLimits) -> RGBImage:
+    check_resolution(picture.size, limits.long_side_jpeg, limits)
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-            is_jpeg = picture.format in ("JPEG", "MPO")
-            long_side = limits.long_side_jpeg if is_jpeg else limits.long_side_other
-            width, height = picture.size
-            _check_resolution(width, height, long_side, limits)
-            pixels = _to_rgb(picture)
-            # Read after the pixels: a PNG may carry its EXIF block behind them.
-            orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageResolutionError(str(error)) from error
-    except UnidentifiedImageError as error:
-        raise ImageDecodeError("neither a JPEG, a PNG nor a BMP file") from error
-    except _DECODER_ERRORS as error:
+        picture.load()
+        pixels = pillow_pixels(picture)
+    except ImageDecodeError:
+        raise
+    except Exception as error:  # damaged files make decoders raise anything
         raise ImageDecodeError(f"not readable: {error}") from error
-    # The tag may hold anything that EXIF can: text, a fraction, a list.
-    return pixels, orientation if isinstance(orientation, int) else 1
+    return upright(pixels, pillow_orientation(picture))
 
 
-def _check_size(count: int, limits: ImageLimits) -> None:
-    if count == 0:
-        raise EmptyImageError("the picture has no bytes")
-    encoded = -(-count // 3) * 4
-    if encoded > limits.base64_characters:
-        raise ImageSizeError(
-            f"{encoded} characters once base64 encoded, at most {limits.base64_characters}"
-        )
+def _read_path(path: str | PathLike[str], limits: ImageLimits) -> bytes:
+    try:
+        file = Path(path)
+        if file.is_file():
+            check_size(file.stat().st_size, limits)  # before it is read
+        with file.open("rb") as stream:  # a pipe has no size
+            return _read_file(stream, limits, str(path))
+    except ImageFileError:
+        raise
+    except OSError as error:
+        raise _file_error(error, str(path)) from error
+    except (TypeError, ValueError) as error:  # a zero byte, or half a surrogate pair
+        raise ParameterError(f"not a path: {error}") from error
 
 
-def _check_resolution(width: int, height: int, long_side: int, limits: ImageLimits) -> None:
-    if min(width, height) == 0:
-        raise EmptyImageError("the picture has no pixels")
-    if max(width, height) > long_side or width * height > limits.pixels:
-        raise ImageResolutionError(
-            f"{width}×{height} pixels; the long side may have {long_side}, all {limits.pixels}"
-        )
-    if min(width, height) < limits.short_side:
-        raise ImageTooSmallError(
-            f"{width}×{height} pixels; the short side must have {limits.short_side}"
-        )
+def _file_error(error: OSError, path: str) -> ImageFileError:
+    number = error.errno
+    if isinstance(error, FileNotFoundError):
+        hint = "; addresses are not fetched here" if "://" in path else ""
+        return ImageFileMissingError(f"{path}: there is no such file{hint}", number, path)
+    if isinstance(error, IsADirectoryError):
+        return ImageFileIsFolderError(f"{path} is a folder, not a picture", number, path)
+    if isinstance(error, PermissionError):
+        return ImageFilePermissionError(f"{path} may not be read", number, path)
+    return ImageFileError(f"{path} cannot be read: {error.strerror or error}", number, path)
 
 
-def _to_rgb(picture: "PillowImage") -> RGBImage:
-    if picture.mode.startswith("I"):  # 16-bit grey
-        grey = (np.asarray(picture).astype(np.int32) >> 8).clip(0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if picture.has_transparency_data:
-        return _over_white(np.asarray(picture.convert("RGBA")))
-    # In bands: Pillow keeps four bytes for a pixel, and a whole copy on the way is as much again.
-    pixels: RGBImage = np.empty((picture.height, picture.width, 3), np.uint8)
-    for top in range(0, picture.height, _BAND):
-        below = min(top + _BAND, picture.height)
-        band = picture.crop((0, top, picture.width, below))
-        # A conversion from RGB to RGB would be one more copy.
-        pixels[top:below] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
-    return pixels
-
-
-def _over_white(rgba: NDArray[np.uint8]) -> RGBImage:
-    alpha = rgba[:, :, 3:].astype(np.uint16)
-    mixed = rgba[:, :, :3] * alpha + 255 * (255 - alpha)
-    return ((mixed + 127) // 255).astype(np.uint8)
-
-
-def _upright(pixels: RGBImage, orientation: int) -> RGBImage:
-    """Undo what the EXIF orientation (1 to 8) says was done; other values mean nothing."""
-    turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
-    if orientation in (2, 4, 5, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(np.rot90(pixels, turns))
+def _read_file(file: _BinaryFile, limits: ImageLimits, name: str) -> bytes:
+    """Return what is left of an open file, but not more than may be."""
+    parts: list[bytes] = []
+    room = limits.most_bytes + 1
+    try:
+        while room > 0 and (part := file.read(room)):
+            if not isinstance(part, bytes | bytearray | memoryview):
+                raise ParameterError(
+                    f"{name} gives {type(part).__name__} instead of bytes: open it with 'rb'"
+                )
+            parts.append(bytes(part))
+            room -= len(part)
+    except OSError as error:
+        raise _file_error(error, name) from error
+    except ValueError as error:  # it is closed
+        raise ParameterError(f"{name} cannot be read: {error}") from error
+    if not parts:
+        raise EmptyImageError(f"{name} has no bytes; is an open one at its end? .seek(0)")
+    data = b"".join(parts)
+    check_size(len(data), limits)
+    return data

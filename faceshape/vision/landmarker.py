@@ -6,6 +6,7 @@ inexact box or roll costs. The exact one looks again where its crop was still fa
 landmarks ask for. Last comes a close look at the eyes (`faceshape.vision.eyes`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from faceshape.vision.geometry import (
     undo_similarities,
 )
 from faceshape.vision.image import RGBImage
-from faceshape.vision.networks import OnnxModel, model_entry
+from faceshape.vision.networks import CPU_ONLY, OnnxModel, Provider, model_entry
 
 __all__ = ["DenseLandmarks", "Landmarker", "eye_line_roll"]
 
@@ -78,17 +79,20 @@ class Landmarker:
         self._refiner = None if eyes is None else EyeRefiner(eyes, self.topology)
 
     @classmethod
-    def shipped(cls, threads: int | None = None) -> "Landmarker":
+    def shipped(
+        cls, threads: int | None = None, providers: Sequence[Provider] = CPU_ONLY
+    ) -> "Landmarker":
         """Return one with all of the models that come with the package.
 
         Args:
             threads: as for `faceshape.vision.networks.OnnxModel`.
+            providers: the same.
 
         Raises:
             ModelError: a model is missing or is not the one that the manifest names.
         """
         names = ("alignment", "landmarks", "eyes")
-        return cls(*(OnnxModel(model_entry(name), threads) for name in names))
+        return cls(*(OnnxModel(model_entry(name), threads, providers) for name in names))
 
     def locate(self, image: RGBImage, boxes: ArrayLike, roll: ArrayLike) -> DenseLandmarks:
         """Return the landmarks of the faces in the given boxes.
@@ -111,6 +115,17 @@ class Landmarker:
         dense, presence = map(np.concatenate, zip(*parts, strict=True))
         points = resample(dense, self.topology)
         return DenseLandmarks(dense, points, presence, eye_line_roll(points).astype(np.float32))
+
+    def first_presence(
+        self, image: RGBImage, boxes: ArrayLike, roll: ArrayLike
+    ) -> NDArray[np.float32]:
+        """Return what the first look alone makes of presence (N,), at a fifth of the cost.
+
+        The presence that `locate` returns is not above it; for the arguments see there.
+        """
+        crops = crop_transforms(boxes, roll, self._alignment.side, self._margin)
+        presence: NDArray[np.float32] = self._alignment.look(image, crops)[1]
+        return presence
 
     def _look(
         self, image: RGBImage, boxes: NDArray[np.float32], roll: NDArray[np.float32]

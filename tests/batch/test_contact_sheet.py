@@ -82,5 +82,13 @@ def test_a_picture_that_is_gone_leaves_its_tile_empty(photo, faces, tmp_path):
     assert there[:160].any()
 
 
+def test_any_name_has_a_caption(photo, faces):
+    sheet = ContactSheet()
+    for name in ("new\nline.png", "猫.png", "\udcff.png", "tab\t\x1b[31m.png", "", "\u202e.png"):
+        sheet.add(name, faces)
+    drawn = tiles(sheet.render())[0]
+    assert (drawn[:, 160:].max(axis=(1, 2, 3)) > 200).all()
+
+
 def test_without_faces_there_is_an_empty_sheet():
     assert not ContactSheet().render().any()

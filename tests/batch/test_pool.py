@@ -2,6 +2,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -19,7 +20,7 @@ from faceshape.errors import ParameterError
 from faceshape.tencent.api import face_response
 from faceshape.types import Mode
 
-CLI = (sys.executable, "-c", "from faceshape.cli.main import main; main()")
+CLI = (sys.executable, "-m", "faceshape")
 PATIENCE = 300  # seconds, on a busy machine; on an idle one nothing here takes ten
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and process groups")
@@ -108,6 +109,9 @@ def test_wrong_arguments_are_refused():
         analyze_many([], workers=0)
     with pytest.raises(ParameterError, match="mode"):
         analyze_many([], mode=2)
+    for timeout in (0, -1, float("nan")):
+        with pytest.raises(ParameterError, match="picture_timeout"):
+            analyze_many([], picture_timeout=timeout)
     with pytest.raises(ParameterError, match="detector"):  # known to the worker's engine alone
         list(analyze_many(["a.png"], detector="eyes"))
     assert multiprocessing.active_children() == []
@@ -124,9 +128,9 @@ def test_errors_of_the_caller_end_the_workers():
 
 
 DEADLY = """
-import os, sys
+import os, sys, time
 from faceshape import batch
-from faceshape.batch import files, worker
+from faceshape.batch import results, worker
 
 def load_image(path, limits, real=worker.load_image):
     if "deadly" in path:
@@ -136,23 +140,34 @@ def load_image(path, limits, real=worker.load_image):
         os._exit(3)
     if "confusing" in path:
         raise RuntimeError("unforeseen")
+    if "endless" in path:
+        time.sleep(10 * 60)
     return real(path, limits)
 
 worker.load_image = load_image  # in the workers as well: they import this script
 
 if __name__ == "__main__":
-    for result in batch.analyze_many(sys.argv[1:], workers=2, mode=1):
-        print(files.to_line(result))
+    for result in batch.analyze_many(sys.argv[1:], workers=2, mode=1, picture_timeout=8):
+        print(results.to_line(result), flush=True)
 """
 
 
-def test_a_picture_that_kills_its_worker_is_an_error(album, tmp_path):
+def test_a_picture_that_kills_or_holds_its_worker_is_an_error(album, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(DEADLY, encoding="utf-8")
     good = sorted(map(str, album.rglob("*.png")))[:5]
     once = tmp_path / "fatal at first.png"
     once.write_bytes(Path(good[0]).read_bytes())
-    paths = [good[0], "deadly", *good[1:3], str(once), "confusing", *good[3:]]
+    paths = [
+        "endless",
+        good[0],
+        "deadly",
+        *good[1:3],
+        str(once),
+        "confusing",
+        *good[3:],
+        "endless 2",
+    ]
     run = subprocess.run(
         [sys.executable, script, *paths], capture_output=True, text=True, timeout=PATIENCE
     )
@@ -161,11 +176,13 @@ def test_a_picture_that_kills_its_worker_is_an_error(album, tmp_path):
     assert [line["Path"] for line in lines] == paths
     refused = {line["Path"]: line["Detail"] for line in lines if "Error" in line["Response"]}
     assert refused == {
+        "endless": "not answered in 8 s",
+        "endless 2": "not answered in 8 s",
         "deadly": "the worker process ended with exit code 3",
         "confusing": "RuntimeError('unforeseen')",
     }
     codes = {line["Response"].get("Error", {}).get("Code") for line in lines}
-    assert codes == {None, "FailedOperation.ServerError"}
+    assert codes == {None, "FailedOperation.ServerError", "FailedOperation.RequestTimeout"}
     assert "RuntimeError: unforeseen" in run.stderr
 
 
@@ -260,6 +277,57 @@ def test_killed_and_resumed_equals_unbroken(album, tmp_path):
     assert torn_table.read_bytes() == table.read_bytes()
 
 
+START_FAILS = """
+import os, sys
+from faceshape import batch
+from faceshape.batch import worker
+
+if not os.path.exists(sys.argv[1]):
+    open(sys.argv[1], "x").close()
+    if __name__ != "__main__":
+        os._exit(9)
+
+if __name__ == "__main__":
+    os.remove(sys.argv[1])
+    print([result.error for result in batch.analyze_many(["missing.png"])])
+"""
+
+
+def test_a_worker_that_dies_while_it_starts_is_replaced(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(START_FAILS)
+    run = subprocess.run(
+        [sys.executable, script, tmp_path / "seen"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert run.stdout == "['FailedOperation.ImageDecodeFailed']\n", run.stderr
+
+
+def test_a_stopped_program_does_not_take_the_time_of_its_pictures(monkeypatch):
+    """A clock that leaps forward, as after Ctrl-Z or when a laptop slept, is no picture's fault."""
+    leaps = itertools.count(0, 3600)
+    monkeypatch.setattr("faceshape.batch.pool.time.monotonic", lambda: float(next(leaps)))
+    [result] = analyze_many(["missing.png"], picture_timeout=30)
+    assert result.error == "FailedOperation.ImageDecodeFailed"
+
+
+@posix
+def test_a_worker_ends_with_its_caller_in_the_midst_of_a_picture(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(DEADLY, encoding="utf-8")
+    run = subprocess.Popen(
+        [sys.executable, script, "missing.png", *(["endless"] * 3)],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert b"missing.png" in run.stdout.readline()
+    run.kill()
+    run.communicate(timeout=PATIENCE)
+    wait_until(lambda: nobody_is_left(run.pid))
+
+
 @posix
 def test_interrupted_it_ends_at_once_with_whole_lines(album, tmp_path):
     output = tmp_path / "out.jsonl"
@@ -272,8 +340,14 @@ def test_interrupted_it_ends_at_once_with_whole_lines(album, tmp_path):
     _, said = run.communicate(timeout=PATIENCE)
     assert time.monotonic() - started < 10
     assert run.returncode == 1
-    assert said.strip() == "Aborted!"
-    assert 2 <= lines_of(output) < count
+    assert said.splitlines()[-1] == "Aborted!"
+    answered = lines_of(output)
+    [stated] = re.findall(
+        rf"(\d+) of {count} pictures are answered in {re.escape(str(output))}", said
+    )
+    assert abs(int(stated) - answered) <= 1  # it may be interrupted between the two
+    assert "the same command with --resume" in said
+    assert 2 <= answered < count
     assert output.read_bytes().endswith(b"\n")
     wait_until(lambda: nobody_is_left(run.pid))
 

@@ -1,10 +1,13 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import faceshape
 from faceshape.cli.main import main
 from faceshape.core.contract import GROUPS
 
@@ -18,11 +21,6 @@ def photo(portrait, tmp_path_factory):
 
 def run(*arguments, **options):
     return CliRunner().invoke(main, [str(each) for each in arguments], **options)
-
-
-def size(picture):
-    with Image.open(picture) as opened:
-        return opened.size
 
 
 def test_analyze_prints_the_response(photo, face):
@@ -79,11 +77,27 @@ def test_a_turned_photo_needs_rotate(portrait, tmp_path):
 def test_errors_are_answers(tmp_path, content, code):
     path = tmp_path / "odd.jpg"
     path.write_bytes(content)
-    result = run("analyze", path, "--language", "en-US")
+    result = run("analyze", path, "--language", "en-US", "--cloud-limits")
     assert result.exit_code == 1
     error = json.loads(result.stdout)["Response"]["Error"]
     assert error["Code"] == code
     assert error["Message"].isascii()
+
+
+@pytest.mark.parametrize("many", [(), ("--workers", 1)])
+def test_the_clouds_limits_hold_only_when_asked_for(portrait, tmp_path, many):
+    """A photo as phones take it: 4032 × 3024."""
+    path = tmp_path / "phone.jpg"
+    picture = Image.new("RGB", (4032, 3024))
+    picture.paste(Image.fromarray(portrait).resize((1024, 1024)), (1500, 1000))
+    picture.save(path)
+    result = run("analyze", path, *many)
+    assert result.exit_code == 0, result.output
+    response = json.loads(result.stdout)["Response"]
+    assert (response["ImageWidth"], response["ImageHeight"]) == (4032, 3024)
+    assert len(response["FaceShapeSet"]) == 1
+    refused = json.loads(run("analyze", path, "--cloud-limits", *many).stdout)["Response"]
+    assert refused["Error"]["Code"] == "FailedOperation.ImageResolutionExceed"
 
 
 def test_wrong_command_lines_exit_with_2(photo):
@@ -92,96 +106,10 @@ def test_wrong_command_lines_exit_with_2(photo):
     assert run("analyze", photo, "--threads", 0).exit_code == 2
 
 
-@pytest.fixture(scope="module")
-def folder(portrait, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    Image.fromarray(portrait).save(folder / "1.png")
-    Image.fromarray(portrait[:, ::-1]).save(folder / "2.png")
-    Image.new("RGB", (100, 100)).save(folder / "3.png")
-    return folder
-
-
-def test_a_folder_becomes_lines(folder, tmp_path):
-    sheet, table = tmp_path / "sheet.png", tmp_path / "faces.csv"
-    options = ("--contact-sheet", sheet, "--csv", table, "--mode", "largest", "--workers", 2)
-    result = run("analyze", folder, *options)
-    assert result.exit_code == 0, result.output
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [line["Path"] for line in lines] == [str(folder / f"{n}.png") for n in (1, 2, 3)]
-    assert ["FaceShapeSet" in line["Response"] for line in lines] == [True, True, False]
-    assert size(sheet) == (320, 176)
-    assert len(table.read_text(encoding="utf-8").splitlines()) == 1 + 2
-    summary = result.stderr.splitlines()
-    assert summary[0].startswith("pictures 3, faces 2, ")
-    assert summary[1].split() == ["1", "InvalidParameterValue.NoFaceInPhoto"]
-
-
-def test_a_list_may_come_from_standard_input(folder):
-    one, two = folder / "1.png", folder / "2.png"
-    result = run("analyze", two, "--list", "-", "--workers", 1, input=f"{one}\n\nno.png\n{two}")
-    assert result.exit_code == 0, result.output
-    paths = [json.loads(line)["Path"] for line in result.stdout.splitlines()]
-    assert paths == [str(two), str(one), "no.png"]  # each once
-
-
-def test_resume_skips_what_is_answered_and_output_is_not_overwritten(folder, tmp_path):
-    output, sheet = tmp_path / "out.jsonl", tmp_path / "sheet.png"
-    command = ("analyze", folder / "1.png", "--output", output, "--workers", 1)
-    assert run(*command, "--resume").exit_code == 0
-    [first] = output.read_text().splitlines()
-    refused = run(*command)
-    assert refused.exit_code == 1
-    assert "--resume" in refused.stderr
-    again = ("analyze", folder, "--output", output, "--resume", "--contact-sheet", sheet)
-    result = run(*again)
-    assert result.exit_code == 0, result.output
-    assert result.stderr.startswith("pictures 3 (1 from before), faces 2, ")
-    assert output.read_text().splitlines()[0] == first
-    assert [json.loads(line)["Path"] for line in output.read_text().splitlines()] == [
-        str(folder / f"{n}.png") for n in (1, 2, 3)
-    ]
-    assert size(sheet) == (320, 176)
-    output.write_text("something else\n")
-    result = run(*again)
-    assert result.exit_code == 1
-    assert "line 1 is not a result" in result.stderr
-
-
-def test_an_empty_folder_is_no_error(tmp_path):
-    result = run("analyze", tmp_path)
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.startswith("pictures 0, faces 0, ")
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        [],
-        ["--resume"],
-        ["--draw", "x.png"],
-        ["--pretty"],
-        ["--threads", 1],
-        ["nowhere*.jpg"],
-        ["-"],
-        ["--workers", 0],
-        ["--list", "nowhere.txt"],
-    ],
-)
-def test_wrong_command_lines_for_many_exit_with_2(folder, options):
-    sources = [folder, folder] if options else []
-    assert run("analyze", *sources, *options).exit_code == 2
-
-
-@pytest.mark.parametrize("option", ["--output", "--csv", "--contact-sheet"])
-def test_a_file_that_cannot_be_written_is_an_error_before_any_work(folder, tmp_path, option):
-    result = run("analyze", folder, option, tmp_path / "no" / "folder")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "No such file" in result.stderr
-
-
 def test_an_overlay_that_cannot_be_written_is_an_error(photo, tmp_path):
     result = run("analyze", photo, "--draw", tmp_path / "no" / "folder.png")
     assert result.exit_code == 1
+    assert "FaceShapeSet" in json.loads(result.stdout)["Response"]  # the answer is not lost
     assert "cannot write" in result.stderr
 
 
@@ -192,7 +120,26 @@ def test_models_are_listed_and_verified():
     assert "as the manifest says" in result.output
 
 
-def test_help_lists_every_command():
-    output = run("--help").output
-    for command in ("analyze", "models", "serve"):
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_lists_every_command(option):
+    output = run(option).output
+    for command in ("analyze", "bench", "models", "serve", "track"):
         assert command in output
+        assert run(command, option).output.startswith("Usage: ")
+
+
+def test_the_version_is_that_of_the_package():
+    result = run("--version")
+    assert (result.exit_code, result.output.split()[-1]) == (0, faceshape.__version__)
+
+
+def test_the_package_runs_as_a_module():
+    outputs = [
+        subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60)
+        for arguments in (
+            ("-m", "faceshape", "models"),
+            ("-c", "from faceshape.cli.main import main; main(['models'])"),
+        )
+    ]
+    assert outputs[0].returncode == 0
+    assert outputs[0].stdout == outputs[1].stdout != ""

@@ -1,5 +1,6 @@
 import json
 import os
+import threading
 
 import cv2
 import numpy as np
@@ -156,6 +157,47 @@ def test_options_files_and_the_drawn_video(clip, frames, tmp_path):
     assert again.exit_code == 1
     assert "is there already" in again.stderr
     assert lines.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "precious"),
+    [
+        (("{}/clip.avi", "--draw", "{}/clip.avi"), "clip.avi"),
+        (("{}/clip.avi", "--draw", "{}/link.avi"), "clip.avi"),
+        (("{}/link.avi", "--draw", "{}/hard.avi"), "clip.avi"),
+        (("{}/clip.avi", "--jsonl", "{}/clip.avi"), "clip.avi"),
+        (("{}/clip.avi", "--jsonl", "{}/new.avi", "--draw", "{}/new.avi"), "clip.avi"),
+        (("{}/clip.avi", "--jsonl", "{}/new.avi", "--draw", "{}/NEW.AVI"), "clip.avi"),
+    ],
+)
+def test_nothing_is_overwritten(clip, tmp_path, options, precious):
+    (tmp_path / "clip.avi").write_bytes(clip.read_bytes())
+    try:
+        (tmp_path / "link.avi").symlink_to("clip.avi")
+        (tmp_path / "hard.avi").hardlink_to(tmp_path / "clip.avi")
+    except OSError:
+        pytest.skip("this disk has no links")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    result = run(*(each.replace("{}", str(tmp_path)) for each in options))
+    assert result.exit_code == 2
+    assert " would " in result.stderr
+    assert (tmp_path / precious).read_bytes() == clip.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes with names")
+def test_a_video_may_come_through_a_pipe(clip, tmp_path):
+    by_file = run(clip, "--mode", "largest").stdout
+    by_input = CliRunner().invoke(
+        main, ["track", "-", "--mode", "largest", "--threads", "1"], input=clip.read_bytes()
+    )
+    assert by_input.stdout == by_file != ""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(clip.read_bytes(),))
+    writer.start()
+    assert run(pipe, "--mode", "largest").stdout == by_file
+    writer.join()
 
 
 def test_a_video_without_faces_is_no_error(tmp_path):

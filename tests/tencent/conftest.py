@@ -19,8 +19,8 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.iai.v20200303.iai_client import IaiClient as CloudClient
 from tencentcloud.iai.v20200303.models import AnalyzeFaceRequest
 
-from faceshape.tencent.server.app import LARGEST_HEAD, ServerSettings, create_app
-from faceshape.tencent.server.http_protocol import NoDelayProtocol
+from faceshape.tencent.server.app import ServerSettings, create_app
+from faceshape.tencent.server.http_protocol import GuardedProtocol
 from faceshape.types import FaceShape, Mode
 
 SECRET_ID = "AKIDEXAMPLEFAKEFAKEFAKEFAKEFAKE00"
@@ -76,11 +76,12 @@ def running(settings: ServerSettings, engine) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             create_app(settings, engine),
-            http=NoDelayProtocol,
-            h11_max_incomplete_event_size=LARGEST_HEAD,
+            http=GuardedProtocol,
+            backlog=256,
             ws="none",
             access_log=False,
             log_level="warning",
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=2,
         )
         server = uvicorn.Server(config)

@@ -11,7 +11,7 @@ from PIL import Image
 
 import faceshape
 from faceshape.core.contract import GROUPS
-from faceshape.errors import NoFaceError
+from faceshape.errors import FaceShapeError, NoFaceError
 from faceshape.tencent import api
 from faceshape.tencent.api import analyze_face, face_response
 from faceshape.types import Mode
@@ -141,7 +141,8 @@ def test_common_parameters_may_come_along(image, stub):
     }
     assert "Error" not in analyze_face(params, stub)["Response"]
     assert code_of(analyze_face({**params, "Action": "DetectFace"}, stub)) == "InvalidAction"
-    assert code_of(analyze_face({**params, "Version": "2018-03-01"}, stub)) == "NoSuchVersion"
+    assert "Error" not in analyze_face({**params, "Version": "2018-03-01"}, stub)["Response"]
+    assert code_of(analyze_face({**params, "Version": "2019-01-01"}, stub)) == "NoSuchVersion"
 
 
 @pytest.mark.parametrize("params", [None, [], "text", 5, {1: 2}, {"Mode": {}}, {"Url": ["a"]}])
@@ -276,3 +277,114 @@ print(*[name for name in {heavy!r} if name in sys.modules])
     assert result.stdout.strip() == ""
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = faceshape.tencent.nothing
+
+
+class Odd:
+    """Refuses whatever it is asked."""
+
+    def _refuse(self, *_):
+        raise RuntimeError("no")
+
+    __eq__ = __str__ = __repr__ = __bool__ = _refuse
+
+    def __hash__(self):
+        return 1
+
+
+class OddText(str):
+    __slots__ = ()
+
+    def __eq__(self, other):
+        raise RuntimeError("no")
+
+    __hash__ = str.__hash__
+
+
+def deep(levels=5_000):
+    nested = []
+    for _ in range(levels):
+        nested = [nested]
+    return nested
+
+
+ODD = [
+    np.array(["en-US", "zh-CN"]),
+    np.array([]),
+    np.int64(1),
+    10**5000,
+    -(10**5000),
+    float("nan"),
+    True,
+    1.0,
+    deep(),
+    {"a": {}},
+    b"1",
+    Odd(),
+    OddText("1"),
+    object(),
+    type,
+    "\ud800",
+    "{detail}",
+]
+NAMES = ["Mode", "Image", "Url", "FaceModelVersion", "NeedRotateDetection"]
+COMMON = ["Action", "Version", "Region", "Language"]
+
+
+@pytest.mark.parametrize("name", NAMES + COMMON)
+def test_no_value_raises_or_is_the_servers_fault(image, stub, name):
+    for value in ODD:
+        answer = analyze_face({"Image": image, name: value}, stub)["Response"]
+        json.dumps(answer, ensure_ascii=False).encode()
+        if "Error" in answer:
+            assert answer["Error"]["Code"] != "FailedOperation.ServerError"
+            assert answer["Error"]["Message"]
+        else:
+            assert isinstance(value, str)
+            assert name in ("Region", "Language")
+
+
+@pytest.mark.parametrize("name", ["Mode", "NeedRotateDetection"])
+def test_numbers_that_are_too_large_are_invalid(image, stub, name):
+    for value in (2, -1, 2**64, 10**5000):
+        answer = analyze_face({"Image": image, name: value}, stub)
+        assert code_of(answer) == "InvalidParameter.InvalidParameter"
+
+
+def test_a_language_that_is_an_array_is_invalid(image, stub):
+    answer = analyze_face({"Image": image, "Language": np.array(["en-US", "zh-CN"])}, stub)
+    assert code_of(answer) == "InvalidParameter"
+    assert analyze_face({"Mode": 3, "Language": ["en-US"]}, stub)["Response"]["Error"]["Message"]
+
+
+@pytest.mark.parametrize("name", [0, None, True, 1.5, ("a",), b"Image", Odd(), OddText("Image")])
+def test_names_that_are_no_text(image, stub, name):
+    assert code_of(analyze_face({name: image}, stub)) == "InvalidParameter"
+
+
+@pytest.mark.parametrize("name", ["\ud800", "x" * 10_000, "{detail}", "%s", "Mode\0", ""])
+def test_unknown_names_are_told_in_text_that_can_be_sent(image, stub, name):
+    answer = analyze_face({"Image": image, name: 1}, stub)
+    assert code_of(answer) == "UnknownParameter"
+    json.dumps(answer, ensure_ascii=False).encode()
+
+
+def test_mappings_that_fail(stub):
+    class Fails(dict):
+        def items(self):
+            raise RuntimeError("no")
+
+        def get(self, *_):
+            raise RuntimeError("no")
+
+    assert code_of(analyze_face(Fails(Image="x"), stub)) == "InvalidParameter"
+
+
+def test_an_engine_with_an_error_of_its_own(image, stub):
+    class OwnError(FaceShapeError):
+        code = "Own.Code"
+
+    def fail():
+        raise OwnError("mine")
+
+    stub.action = fail
+    assert code_of(analyze_face({"Image": image}, stub)) == "FailedOperation.ServerError"

@@ -12,7 +12,19 @@ from tencentcloud.iai.v20200303 import models as sdk
 from faceshape.tencent import IaiClient, light_models, models
 from faceshape.tencent.api import analyze_face
 
-MODELS = ("AnalyzeFaceRequest", "AnalyzeFaceResponse", "FaceShape", "Point")
+MODELS = (
+    "AnalyzeFaceRequest",
+    "AnalyzeFaceResponse",
+    "DetectFaceRequest",
+    "DetectFaceResponse",
+    "FaceAttributesInfo",
+    "FaceHairAttributesInfo",
+    "FaceInfo",
+    "FaceQualityCompleteness",
+    "FaceQualityInfo",
+    "FaceShape",
+    "Point",
+)
 
 
 @pytest.fixture

@@ -191,6 +191,7 @@ COMMON_CODES = {  # those of the public list that are used
     "AuthFailure.SecretIdNotFound",
     "AuthFailure.SignatureExpire",
     "AuthFailure.SignatureFailure",
+    "AuthFailure.TokenFailure",
     "InvalidAction",
     "InvalidParameter",
     "InvalidRequest",

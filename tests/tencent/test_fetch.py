@@ -2,6 +2,7 @@ import contextlib
 import socket
 import threading
 import time
+import tracemalloc
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -93,6 +94,79 @@ def server():
 @pytest.fixture
 def url(server):
     return f"http://127.0.0.1:{server.server_port}"
+
+
+@contextlib.contextmanager
+def raw_server(*parts, repeated=b""):
+    """Yield a URL that is answered with these bytes, and then with others until nobody listens."""
+
+    def answer():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(65536)
+                    for part in parts:
+                        connection.sendall(part)
+                    while repeated:
+                        connection.sendall(repeated)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "repeated"),
+    [
+        (CHUNKED + b"-1\r\n", b"a" * 65536),
+        (CHUNKED + b"-5\r\nabc", b""),
+        (CHUNKED + b"ffffffffffffffffff\r\n", b"a" * 65536),
+        (CHUNKED + b"1_0\r\n", b"a" * 65536),
+        (CHUNKED, b"1;" + b"x" * 60_000 + b"\r\na\r\n"),
+        (CHUNKED, b"1\r\na\r\n" * 1000),
+        (CHUNKED + b"0\r\n", b"X: y\r\n" * 1000),
+        (OK, b"X: y\r\n" * 1000),
+        (OK + b"X: ", b"y" * 65536),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+        (OK + b"Content-Length: -5\r\n\r\n", b"a" * 65536),
+        (OK + b"Content-Length: 99999999999999999999\r\n\r\n", b"a" * 65536),
+        (OK + b"Content-Length: 1e3\r\n\r\n", b"a" * 65536),
+        (OK + b"\r\n", b"a" * 65536),
+        (b"HTTP/1.1 abc OK\r\n\r\n", b""),
+        (b"<html>", b"a" * 65536),
+    ],
+)
+def test_bytes_are_counted_where_they_are_received(start, repeated):
+    policy = FetchPolicy(True, True, max_bytes=100_000, timeout=20.0)
+    tracemalloc.start()
+    try:
+        with (
+            raw_server(start, repeated=repeated) as url,
+            pytest.raises((DownloadError, ImageSizeError)),
+        ):
+            fetch(url, policy)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_resolvers_that_hang_are_bounded(monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(60) and [])
+    before = threading.active_count()
+    for number in range(80):
+        with pytest.raises(DownloadError):
+            fetch(f"http://slow{number}.example/", FetchPolicy(True, timeout=0.01))
+    assert threading.active_count() <= before + 64
+    release.set()
 
 
 @pytest.fixture
@@ -278,6 +352,21 @@ def test_a_name_that_does_not_resolve(monkeypatch):
         "2002:7f00:1::",
         "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::7f00:1",
+        "fec0::1",
+        "fec0:0:0:ffff::1",
+        "::127.0.0.1",
+        "::8.8.8.8",
+        "::ffff:0:127.0.0.1",
+        "100::1",
+        "2001::1",
+        "2001:10::1",
+        "2001:db8::1",
+        "2001:0:0:0:0:0:80ff:fffe",
+        "3fff::1",
+        "5f00::1",
+        "192.0.0.9",
+        "192.88.99.1",
     ],
 )
 def test_addresses_that_are_not_public(address, resolver, monkeypatch):

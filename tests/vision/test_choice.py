@@ -27,6 +27,11 @@ class Eyes:
         presence = np.float32([row[3] for row in rows])
         return DenseLandmarks(points[:, :10], points, presence, np.float32(roll))
 
+    def first_presence(self, image, boxes, roll):
+        located = self.locate(image, boxes, roll)
+        self.seen -= len(boxes)
+        return located.presence
+
     @staticmethod
     def face(centre, side, upside_down):
         points = np.random.default_rng(0).uniform(-0.5, 0.5, (90, 2)).astype(np.float32)
@@ -92,7 +97,7 @@ def test_a_large_false_alarm_does_not_hide_the_faces_behind_it():
 def test_of_two_ways_up_the_evidence_decides(upright_score):
     """The same eyes, once with the mouth below and once above; the scores do not decide alone."""
     above, below = (400, 338, 500, 438), (400, 400, 500, 500)
-    rule = Confirmation(1.0, 1.0, 0.0)
+    rule = Confirmation(1.0, 1.0, 0.0, 0.5)
     truth = {
         below: ((450, 450), 100, False, 0.99),
         above: ((450, 430), 100, True, 0.999),
@@ -116,3 +121,17 @@ def test_turned_faces_alone_are_not_looked_at_for_nothing():
     assert choice.choose(PICTURE, detections((box, 0.9, 90.0)), None, False) == []
     assert eyes.seen == 0
     assert len(choice.choose(PICTURE, detections((box, 0.9, 90.0)), None, True)) == 1
+
+
+def test_doubtful_candidates_that_the_first_look_refuses_cost_no_more():
+    boxes = [(0, 0, 100, 100), (300, 300, 400, 400), (600, 600, 700, 700)]
+    truth = {
+        boxes[0]: ((50, 50), 100, False, 1.0),
+        boxes[1]: ((350, 350), 100, False, 0.5),
+        boxes[2]: ((650, 650), 100, False, 0.9999),
+    }
+    choice, eyes = chooser(truth, Confirmation(1.0, 1.0, 2.0, 0.5))
+    found = detections((boxes[0], 0.9, 0.0), (boxes[1], 0.3, 0.0), (boxes[2], 0.3, 0.0))
+    faces = choice.choose(PICTURE, found, None, False)
+    assert sorted(face.box[0] for face in faces) == [0, 600]
+    assert eyes.seen == 2

@@ -26,7 +26,7 @@ def test_log_odds_of_certainty_are_finite():
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_more_of_either_never_makes_a_face_less_likely(score, presence, more):
-    rule = Confirmation(0.8, 0.45, 2.6)
+    rule = Confirmation(0.8, 0.45, 2.6, 0.5)
     before = rule.evidence([score], [presence])[0]
     assert rule.evidence([max(score, more)], [presence])[0] >= before
     assert rule.evidence([score], [max(presence, more)])[0] >= before

@@ -8,8 +8,16 @@ import pytest
 
 import faceshape
 from faceshape import resources
-from faceshape.errors import ModelError
-from faceshape.vision.networks import OnnxModel, manifest, model_entry, verified_bytes
+from faceshape.errors import ModelError, ParameterError
+from faceshape.vision.networks import (
+    CPU_ONLY,
+    OnnxModel,
+    manifest,
+    model_entry,
+    present_providers,
+    runtime,
+    verified_bytes,
+)
 
 
 @pytest.fixture
@@ -54,6 +62,35 @@ def test_a_batch_of_another_shape_is_a_model_error(landmarks):
         OnnxModel(landmarks, threads=1).run(np.zeros((1, 64, 64, 3), np.uint8))
 
 
+def test_present_providers_stay_in_their_order():
+    with_options = ("CPUExecutionProvider", {"use_arena": "0"})
+    assert present_providers(CPU_ONLY) == ["CPUExecutionProvider"]
+    assert present_providers([with_options]) == [with_options]
+
+
+def test_absent_providers_are_warned_of():
+    with pytest.warns(RuntimeWarning, match="no ROCMExecutionProvider.* only .*CPUExecution"):
+        there = present_providers(["ROCMExecutionProvider", "CPUExecutionProvider"])
+    assert there == ["CPUExecutionProvider"]
+    with pytest.warns(RuntimeWarning, match="NoSuchProvider"):
+        assert present_providers([("NoSuchProvider", {})]) == ["CPUExecutionProvider"]
+
+
+@pytest.mark.parametrize(
+    "providers", ["CPUExecutionProvider", [], [None], [("CPUExecutionProvider",)], 1, [("a", 1)]]
+)
+def test_providers_of_other_forms_are_refused(providers):
+    with pytest.raises(ParameterError, match="provider"):
+        present_providers(providers)
+
+
+def test_a_provider_that_cannot_start_is_warned_of(landmarks, monkeypatch):
+    session = runtime().InferenceSession
+    monkeypatch.setattr(session, "get_providers", lambda self: ["AnotherExecutionProvider"])
+    with pytest.warns(RuntimeWarning, match="cannot start CPUExecutionProvider"):
+        OnnxModel(landmarks, threads=1)
+
+
 def test_batch_is_dynamic_and_faces_do_not_mix(landmarks):
     model = OnnxModel(landmarks, threads=1)
     side = landmarks.facts["input"]["side"]
@@ -67,8 +104,9 @@ def test_batch_is_dynamic_and_faces_do_not_mix(landmarks):
 
 def test_an_incomplete_installation_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(resources, "__file__", str(tmp_path / "faceshape" / "resources.py"))
-    with pytest.raises(FileNotFoundError, match="model folder"):
+    with pytest.raises(FileNotFoundError, match="model folder") as caught:
         resources.models_directory.__wrapped__()
+    assert isinstance(caught.value, ModelError)
 
 
 def test_import_is_lazy():

@@ -28,6 +28,21 @@ class BoundedCalls:
         self._places = threading.Semaphore(limit)
         self._name = name
 
+    def submit(self, function: Callable[[], _Result]) -> "Future[_Result]":
+        """Start a function and return where its result will be.
+
+        Raises:
+            TooManyCallsError: it was not started.
+        """
+        if not self._places.acquire(blocking=False):
+            raise TooManyCallsError(f"{self._name}: too many calls have not returned")
+        future: Future[_Result] = Future()
+        future.set_running_or_notify_cancel()  # from now on nobody can cancel it
+        threading.Thread(
+            target=self._work, args=(function, future), name=self._name, daemon=True
+        ).start()
+        return future
+
     def run(self, function: Callable[[], _Result], seconds: float) -> _Result:
         """Return what a function returns, or raise what it raises.
 
@@ -35,12 +50,7 @@ class BoundedCalls:
             TimeoutError: it did not return within so many seconds; it goes on, unheard.
             TooManyCallsError: it was not called.
         """
-        if not self._places.acquire(blocking=False):
-            raise TooManyCallsError(f"{self._name}: too many calls have not returned")
-        future: Future[_Result] = Future()
-        threading.Thread(
-            target=self._work, args=(function, future), name=self._name, daemon=True
-        ).start()
+        future = self.submit(function)
         try:
             return future.result(seconds)
         except FutureTimeoutError:

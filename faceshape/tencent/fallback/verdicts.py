@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Verdict", "judge", "judge_unwrapped"]
 
 
 class Verdict(Enum):
@@ -75,6 +75,21 @@ _CODES = {
 _BY_FAMILY = {code: verdict for verdict, codes in _FAMILIES.items() for code in codes}
 _BY_CODE = {code: verdict for verdict, codes in _CODES.items() for code in codes}
 
+# Classes by their names, for httpx need not be there.
+_UNWRAPPED = frozenset(
+    (
+        "AttributeError",
+        "DecodingError",
+        "JSONDecodeError",
+        "KeyError",
+        "TooManyRedirects",
+        "TransportError",
+        "TypeError",
+        "UnicodeDecodeError",
+    )
+)
+_UNWRAPPED_MISUSES = frozenset(("LocalProtocolError", "UnsupportedProtocol"))
+
 # What the SDK reports as a failure of the network, though the caller misused it.
 _MISUSES = ("ClientParamsError", "Failed to parse", "Invalid URL")
 
@@ -94,3 +109,16 @@ def judge(error: Exception) -> Verdict:
         return Verdict.REQUEST
     family = code.partition(".")[0]
     return _BY_CODE.get(code) or _BY_FAMILY.get(family) or Verdict.REQUEST
+
+
+def judge_unwrapped(error: Exception) -> Verdict:
+    """Return who is to blame for a failed call of the SDK's client of asyncio.
+
+    Args:
+        error: as for `judge`. What the SDK's other client names in ``code``, this one lets through:
+            the exceptions of httpx, and those that a garbled answer leads to.
+    """
+    names = [] if hasattr(error, "code") else [kind.__name__ for kind in type(error).__mro__]
+    if not _UNWRAPPED.isdisjoint(names) and _UNWRAPPED_MISUSES.isdisjoint(names):
+        return Verdict.UNAVAILABLE
+    return judge(error)

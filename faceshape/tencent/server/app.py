@@ -5,33 +5,50 @@ the SDK anything else is a failure of the network.
 """
 
 import asyncio
+import base64
 import contextlib
+import ipaddress
 import json
 import logging
 import os
+import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
+import cv2
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from faceshape.errors import FaceShapeError
-from faceshape.tencent.api import Engine, analyze_face, error_response
+from faceshape.processors import usable_processors
+from faceshape.tencent.api import Engine, error_response, respond
 from faceshape.tencent.api import Response as ApiResponse
-from faceshape.tencent.fetch import FetchPolicy
-from faceshape.tencent.protocol_errors import DeadlineError, ProtocolError, RequestSizeError
+from faceshape.tencent.fetch import FetchPolicy, fetch
+from faceshape.tencent.parameters import (
+    Language,
+    parse_analyze_face,
+    parse_detect_face,
+    parse_language,
+)
+from faceshape.tencent.protocol_errors import DeadlineError
+from faceshape.tencent.server.bodies import Bodies, Body
+from faceshape.tencent.server.connections import Connections, most_connections
+from faceshape.tencent.server.foreign_pages import refuse_foreign_pages
+from faceshape.tencent.server.http_protocol import BODIES, CONNECTIONS, LARGEST_HEAD
 from faceshape.tencent.server.metrics import CONTENT_TYPE_LATEST, MULTIPROCESS_VARIABLE, Metrics
-from faceshape.tencent.server.pool import InferencePool
+from faceshape.tencent.server.pool import BoundedPool
+from faceshape.tencent.server.processes import end_with_parent
 from faceshape.tencent.server.signature import SignatureVerifier
 from faceshape.tencent.server.wire import (
     HttpRequest,
-    body_limit,
-    media_type,
+    check_head,
+    encode,
+    first_values,
     read_call,
     request_language,
 )
@@ -48,10 +65,12 @@ __all__ = [
 SETTINGS_VARIABLE = "FACESHAPE_SERVER_SETTINGS"
 """The environment variable that carries the settings to worker processes, as JSON."""
 
-LARGEST_HEAD = 256 * 1024
-"""Bytes of a request line with headers; longer queries than GET's 32 KB are answered up to here."""
-
-_DRAIN_LIMIT = 64 * 1024 * 1024  # bytes of a refused body that are read before the answer
+# Threads that check signatures and parse: milliseconds for the largest bodies.
+_READERS = 2
+# Downloads at the same time, and those that wait: a silent host keeps a thread for seconds.
+_DOWNLOADS, _WAITING_DOWNLOADS = 32, 32
+_ABSOLUTE_FORM = re.compile(r"https?://[^/]*(?P<path>.*)", re.IGNORECASE | re.DOTALL)
+_Result = TypeVar("_Result")
 _logger = logging.getLogger(__name__)
 _access_logger = logging.getLogger("faceshape.access")
 
@@ -66,15 +85,30 @@ class ServerSettings:
         queue: requests that may wait beside those; more are answered RequestLimitExceeded.
         request_timeout: seconds for the answer once the request is read.
         body_timeout: seconds for reading a request's body.
+        bodies: bodies that are read at the same time; where there are more, the slowest goes.
+        body_bytes: of all bodies that are read, wait or are worked on.
+        body_rate: bytes per second that a body must bring after its first ten seconds.
+        connections: that may be open; where there are more, the one that idles longest is closed.
+            What the system's limit on file descriptors allows may be fewer.
+        any_host: without signatures, a request's Host may also be another than loopback.
         urls: how pictures are downloaded.
+        tokens: SecretId → the token that its requests must carry; see `SignatureVerifier`.
+        explorer: serve the API Explorer, a page for browsers, too.
     """
 
     secrets: Mapping[str, str] | None = field(repr=False)
-    threads: int = os.cpu_count() or 1
+    threads: int = field(default_factory=usable_processors)
     queue: int = 64
     request_timeout: float = 10.0
     body_timeout: float = 30.0
+    bodies: int = 128
+    body_bytes: int = 256 * 1024 * 1024
+    body_rate: int = 1024
+    connections: int = 16_384
+    any_host: bool = False
     urls: FetchPolicy = field(default_factory=FetchPolicy)
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    explorer: bool = False
 
     def to_json(self) -> str:
         """Return the settings as text, the secrets included."""
@@ -90,7 +124,7 @@ class ServerSettings:
 
 
 def create_app(settings: ServerSettings, engine: Engine | None = None) -> Router:
-    """Return the application: the API at every path but /healthz and /metrics.
+    """Return the application: the API at every path but /healthz, /metrics and the Explorer's.
 
     Args:
         settings: how it behaves.
@@ -99,24 +133,48 @@ def create_app(settings: ServerSettings, engine: Engine | None = None) -> Router
     api = _Api(settings, engine)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: Router) -> AsyncIterator[None]:
+    async def lifespan(_: Router) -> AsyncIterator[Mapping[str, object]]:
         await asyncio.get_running_loop().run_in_executor(None, api.load)
-        yield
-        await asyncio.get_running_loop().run_in_executor(None, api.pool.close)
+        yield {CONNECTIONS: api.connections, BODIES: api.bodies}
+        api.close()
 
     async def healthz(_: Request) -> Response:
+        if api.pool.stuck:
+            return JSONResponse({"status": "all threads are past their time"}, 503)
         return JSONResponse({"status": "ok"})
 
     async def metrics(_: Request) -> Response:
         return Response(api.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    routes = [Route("/healthz", healthz), Route("/metrics", metrics), Mount("/", app=api)]
-    return Router(routes, redirect_slashes=False, lifespan=lifespan)
+    routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics)]
+    if settings.explorer:
+        from faceshape.tencent.server.explorer import explorer_routes
+
+        routes += explorer_routes(
+            any_signature=settings.secrets is None, urls=settings.urls.allow_urls
+        )
+    return _TargetRouter(routes, redirect_slashes=False, default=api, lifespan=lifespan)
 
 
 def app_from_environment() -> Router:
-    """Return the application with the settings that `SETTINGS_VARIABLE` carries."""
+    """Return the application with the settings that `SETTINGS_VARIABLE` carries.
+
+    For a process of its own: OpenCV is given one thread in all of it. A worker process also ends
+    with its parent.
+    """
+    cv2.setNumThreads(1)  # the pool's threads already use all processors
+    end_with_parent()
     return create_app(ServerSettings.from_json(os.environ[SETTINGS_VARIABLE]))
+
+
+class _TargetRouter(Router):
+    """A router that understands each form of request target (RFC 9112, section 3.2)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route a request whose target may be ``/path``, ``http://host/path`` or ``*``."""
+        if scope["type"] == "http" and (absolute := _ABSOLUTE_FORM.match(scope["path"])):
+            scope = {**scope, "path": absolute["path"] or "/"}
+        await super().__call__(scope, receive, send)
 
 
 class _Api:
@@ -126,111 +184,141 @@ class _Api:
         self._settings = settings
         self._engine = engine
         secrets = settings.secrets
-        self._verifier = None if secrets is None else SignatureVerifier(secrets)
-        self.pool = InferencePool(settings.threads, settings.queue)
+        self._verifier = (
+            None if secrets is None else SignatureVerifier(secrets, tokens=settings.tokens)
+        )
+        self.connections = Connections(most_connections(settings.connections))
+        self.bodies = Bodies(
+            settings.bodies, settings.body_bytes, settings.body_rate, settings.body_timeout
+        )
+        self._readers = BoundedPool("reading", _READERS, settings.bodies)
+        self._downloads = BoundedPool("download", _DOWNLOADS, _WAITING_DOWNLOADS)
+        self.pool = BoundedPool("inference", settings.threads, settings.queue)
         self.metrics = Metrics()
+
+    def close(self) -> None:
+        """End the threads that have nothing to do."""
+        for pool in (self._readers, self._downloads, self.pool):
+            pool.close()
 
     def load(self) -> None:
         """Load the engine, all of it, now rather than at the first request."""
         if self._engine is None:
             from faceshape.engine import FaceShapeEngine
 
-            # The pool's threads already use all cores.
+            # The pool's threads already use all processors.
             engine = FaceShapeEngine(threads=1)
-            # What it loads at first use, the first request need not wait for.
-            nothing = np.zeros((64, 64, 3), np.uint8)
-            engine.detect(nothing)
-            engine.landmarks(nothing, [[16, 16, 48, 48]])
+            engine.warm_up()
             self._engine = engine
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
         started = time.perf_counter()
+        headers = first_values(scope["headers"])
         with self.metrics.in_progress.track_inprogress():
             try:
-                answer = await self._answer(request)
+                answer = await self._answer(scope, headers, receive)
             except ClientDisconnect:
                 return
+            except asyncio.CancelledError:  # the server ends, and cannot wait any longer
+                answer = _encode_error(DeadlineError(), request_language(headers))
         seconds = time.perf_counter() - started
         self.metrics.requests.labels(answer.code).inc()
         self.metrics.seconds.observe(seconds)
-        await Response(answer.body, media_type="application/json")(scope, receive, send)
+        # Status 200 would tell a client of CONNECT that the bytes from now on are a tunnel's.
+        status = 405 if request.method == "CONNECT" else 200
+        await Response(answer.body, status, media_type="application/json")(scope, receive, send)
         _access_logger.info(
-            "%s %s code=%s id=%s milliseconds=%.1f",
-            request.client.host if request.client else "-",
-            request.method if request.method in ("GET", "POST") else "other",
+            "%s %s code=%s id=%s milliseconds=%.1f%s",
+            _address(scope),
+            scope["method"] if scope["method"] in ("GET", "POST") else "other",
             answer.code,
             answer.request_id,
             1000 * seconds,
+            f" reason: {answer.reason}" if answer.reason else "",
         )
 
-    async def _answer(self, request: Request) -> "_Answer":
-        language = request_language(request.headers)
+    async def _answer(
+        self, scope: Scope, headers: Mapping[str, str], receive: Receive
+    ) -> "_Answer":
+        method, query = scope["method"], scope["query_string"].decode("latin-1")
+        language: Language | None = None
+        data = bytearray()
         try:
-            limit = body_limit(request.method, media_type(request.headers))
-            place = self.pool.enter()
-        except ProtocolError as error:
-            # A client listens only after it has sent everything.
-            with contextlib.suppress(ProtocolError):
-                await self._read(request, 0)
-            return _encode(error_response(error, language))
-        with place:
-            try:
-                body = await self._read(request, limit)
-                return await place.run(
-                    lambda: self._analyze(request, body), self._settings.request_timeout
+            if self._verifier is None:
+                refuse_foreign_pages(headers, self._settings.any_host)
+            # A body that cannot be part of a good request is not read at all.
+            limit = check_head(method, headers, self._verifier)
+            with Body(self.bodies) as body:
+                data = await body.read(receive, limit)
+                deadline = time.monotonic() + self._settings.request_timeout
+                request = HttpRequest(method, query, headers, data)
+                call = await self._run(
+                    self._readers, partial(read_call, request, self._verifier), deadline
                 )
-            except ProtocolError as error:
-                return _encode(error_response(error, language))
-
-    async def _read(self, request: Request, keep: int) -> bytes:
-        """Return the body, of which at most so many bytes are ever in memory.
-
-        Raises:
-            RequestSizeError: there is more; it has been read, within reason, and dropped.
-            DeadlineError: it did not come in time.
-        """
-        body = bytearray()
-
-        async def read() -> None:
-            received = 0
-            async for chunk in request.stream():
-                received += len(chunk)
-                body.extend(chunk[: keep + 1 - len(body)])
-                if received > _DRAIN_LIMIT:
-                    return
-
-        try:
-            await asyncio.wait_for(read(), self._settings.body_timeout)
-        except asyncio.TimeoutError:
-            raise DeadlineError from None
-        if len(body) > keep:
-            raise RequestSizeError(str(keep))
-        return bytes(body)
-
-    def _analyze(self, request: Request, body: bytes) -> "_Answer":
-        """Answer a request that has been read; runs in a thread of the pool."""
-        query = request.scope["query_string"].decode("latin-1")
-        language = request_language(request.headers)
-        try:
-            http_request = HttpRequest(request.method, query, request.headers, body)
-            params = read_call(http_request, self._verifier)
-        except ProtocolError as error:
-            return _encode(error_response(error, language))
+                language = parse_language(call)
+                # What was made of the bytes is as large, and may have to wait.
+                del request
+                data = bytearray()
+                body.forget()
+                return _encode(await self._analyze(call, deadline))
+        except ClientDisconnect:
+            raise
+        except FaceShapeError as error:
+            return _encode_error(error, language or request_language(headers, query, data))
         except Exception:
-            _logger.exception("a request could not be read")
-            return _encode(error_response(FaceShapeError(), language))
-        return _encode(analyze_face(params, self._engine, self._settings.urls))
+            _logger.exception("a request could not be answered")
+            return _encode_error(FaceShapeError(), request_language(headers))
+
+    async def _analyze(self, call: Mapping[str, Any], deadline: float) -> ApiResponse:
+        """Answer a call; what it must download first takes no thread from other calls."""
+        url = _url(call)
+        if url is not None:
+            download = partial(fetch, url, self._settings.urls)
+            picture = await self._run(self._downloads, download, deadline)
+            own = {name: value for name, value in call.items() if name != "Url"}
+            call = {**own, "Image": base64.b64encode(picture).decode("ascii")}
+        return await self._run(self.pool, partial(respond, call, self._engine), deadline)
+
+    async def _run(
+        self, pool: BoundedPool, function: Callable[[], _Result], deadline: float
+    ) -> _Result:
+        with pool.enter() as place:
+            return await place.run(function, deadline - time.monotonic())
 
 
 class _Answer(NamedTuple):
     body: bytes
     code: str
     request_id: str
+    reason: str = ""
 
 
-def _encode(response: ApiResponse) -> _Answer:
+def _encode(response: ApiResponse, reason: str = "") -> _Answer:
     content = response["Response"]
     code = content["Error"]["Code"] if "Error" in content else "OK"
-    body = json.dumps(response, separators=(",", ":")).encode("ascii")
-    return _Answer(body, code, content["RequestId"])
+    return _Answer(encode(response), code, content["RequestId"], reason)
+
+
+def _encode_error(error: FaceShapeError, language: Language) -> _Answer:
+    return _encode(error_response(error, language), getattr(error, "reason", ""))
+
+
+def _url(call: Mapping[str, Any]) -> str | None:
+    """Return what a call wants to be downloaded; None if nothing, or if it is no good call."""
+    if not call.get("Url"):
+        return None
+    parse = parse_detect_face if call.get("Action") == "DetectFace" else parse_analyze_face
+    try:
+        return parse(call).picture
+    except FaceShapeError:
+        return None
+
+
+def _address(scope: Scope) -> str:
+    """Return the client's address as it may stand in a log: a proxy may have said anything."""
+    host = scope["client"][0] if scope.get("client") else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "-"
+    return "-" if "%" in host else str(address)  # what is behind a % may be any text

@@ -9,23 +9,33 @@ from typing import TypeVar
 
 from faceshape.tencent.protocol_errors import BusyError, DeadlineError
 
-__all__ = ["InferencePool", "Place"]
+__all__ = ["BoundedPool", "Place", "threads_at_work"]
 
 _Result = TypeVar("_Result")
+_THREAD_NAME = "faceshape-pool-"
 
 
-class InferencePool:
+class BoundedPool:
     """Threads that work, and places for requests that work or wait."""
 
-    def __init__(self, threads: int, queue: int) -> None:
+    def __init__(self, name: str, threads: int, queue: int) -> None:
         """Start no thread yet; they start with the first requests.
 
         Args:
+            name: of the threads.
             threads: requests that are worked on at the same time.
-            queue: requests that may be held beside those: read from the network, or waiting.
+            queue: requests that may wait beside those.
         """
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="faceshape-inference")
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=_THREAD_NAME + name)
         self._places = threading.Semaphore(threads + queue)
+        self._threads = threads
+        self._overdue = 0
+        self._lock = threading.Lock()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether every thread works on something whose time is over."""
+        return self._overdue >= self._threads
 
     def enter(self) -> "Place":
         """Return a place for a request.
@@ -35,11 +45,15 @@ class InferencePool:
         """
         if not self._places.acquire(blocking=False):
             raise BusyError
-        return Place(self._executor, self._places)
+        return Place(self._executor, self._places, self._count_overdue)
 
     def close(self) -> None:
-        """Finish what is being worked on, drop what waits."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        """Drop what waits; do not wait for what is being worked on."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _count_overdue(self, change: int) -> None:
+        with self._lock:
+            self._overdue += change
 
 
 class Place:
@@ -49,9 +63,15 @@ class Place:
     time is over keeps its place until the thread returns.
     """
 
-    def __init__(self, executor: ThreadPoolExecutor, places: threading.Semaphore) -> None:
+    def __init__(
+        self,
+        executor: ThreadPoolExecutor,
+        places: threading.Semaphore,
+        count_overdue: Callable[[int], None],
+    ) -> None:
         self._executor = executor
         self._places = places
+        self._count_overdue = count_overdue
         self._work: Future[object] | None = None
 
     async def run(self, function: Callable[[], _Result], seconds: float) -> _Result:
@@ -63,10 +83,20 @@ class Place:
         """
         work = self._executor.submit(function)
         self._work = work  # type: ignore[assignment]  # a Future of any result; only its end matters
+        answer = asyncio.wrap_future(work)
+        done, _ = await asyncio.wait((answer,), timeout=seconds)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(work), seconds)
-        except asyncio.TimeoutError:
-            raise DeadlineError from None
+            if done:
+                return answer.result()
+            answer.cancel()
+            if not work.cancel():
+                self._count_overdue(1)
+                work.add_done_callback(lambda _: self._count_overdue(-1))
+            raise DeadlineError
+        finally:
+            # An error holds this frame. Would the frame hold the error, too, then with them the
+            # request would stay in memory until Python's garbage collector looks for cycles.
+            del work, answer, done
 
     def __enter__(self) -> "Place":
         return self
@@ -81,3 +111,16 @@ class Place:
             self._places.release()
         else:
             self._work.add_done_callback(lambda _: self._places.release())
+            self._work = None  # its error holds this place; see `run`
+
+
+def threads_at_work(seconds: float = 0.5) -> bool:
+    """Return whether closed pools of this process still work on something.
+
+    Args:
+        seconds: how long idle threads have to end.
+    """
+    threads = [one for one in threading.enumerate() if one.name.startswith(_THREAD_NAME)]
+    for one in threads:
+        one.join(seconds)
+    return any(one.is_alive() for one in threads)

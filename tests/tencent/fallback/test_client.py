@@ -1,5 +1,7 @@
+import copy
 import json
 import logging
+import re
 import socket
 import struct
 import threading
@@ -8,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from tencentcloud.iai.v20200303 import iai_client, models
 from tencentcloud.iai.v20200303.models import AnalyzeFaceResponse
 
 from faceshape.errors import ParameterError
 from faceshape.tencent import FallbackIaiClient, FallbackPolicy, IaiClient
-from faceshape.tencent.api import analyze_face
+from faceshape.tencent.api import respond
 from faceshape.tencent.fallback.breaker import BreakerState
 
 FAULTS = ("refused", "reset", "hang", "500", "garbage", "{}")
@@ -70,9 +73,10 @@ class CloudStandIn:
     def _serve(self, connection):
         with connection:
             connection.settimeout(5)
-            body = self._read(connection)
-            if body is None:
+            received = self._read(connection)
+            if received is None:
                 return
+            action, body = received
             with self._lock:
                 self.asked += 1
             if self.fault == "hang":
@@ -81,7 +85,7 @@ class CloudStandIn:
                 linger = struct.pack("ii", 1, 0)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             else:
-                answer = self._answer(json.loads(body))
+                answer = self._answer({**json.loads(body), "Action": action})
                 if self.asked == self.heals_after:
                     self.fault = None
                 connection.sendall(answer)
@@ -101,7 +105,8 @@ class CloudStandIn:
         ]
         while len(body) < length:
             body += connection.recv(65536)
-        return body
+        [action] = re.findall(rb"(?i)^x-tc-action: (\w+)", head, re.MULTILINE)
+        return action.decode(), body
 
     def _answer(self, params):
         status, content = {
@@ -113,7 +118,7 @@ class CloudStandIn:
             error = {"Code": self.fault, "Message": "message"}
             content = json.dumps({"Response": {"Error": error, "RequestId": "cloud"}})
         elif content is None:
-            content = json.dumps(analyze_face(params, self.engine))
+            content = json.dumps(respond(params, self.engine))
         return (
             f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n{content}"
@@ -404,3 +409,72 @@ def test_a_bug_in_the_cloud_client_is_raised(stub, request_):
 def test_policies_that_make_no_sense(wrong):
     with pytest.raises(ParameterError):
         FallbackPolicy(**wrong)
+
+
+@pytest.fixture
+def detect(make_picture):
+    request = models.DetectFaceRequest()
+    request.Image = make_picture(200, 200)
+    request.MaxFaceNum = 5
+    request.MinFaceSize = 20
+    return request
+
+
+def test_detect_face_falls_back_too(cloud, build, detect, stub):
+    client = build(max_fail_num=1, timeout=100.0)
+    expected = shapes(IaiClient(engine=stub).DetectFace(detect))
+    assert len(expected["FaceInfos"]) == 2
+    healthy = client.DetectFace(detect)
+    assert (healthy.source, shapes(healthy)) == ("cloud", expected)
+    cloud.fail("500")
+    local = client.DetectFace(detect)
+    assert (local.source, shapes(local)) == ("local", expected)
+    assert isinstance(local, models.DetectFaceResponse)
+    assert client.state is BreakerState.OPEN  # one breaker for both actions
+
+
+def test_attributes_are_the_clouds_and_never_made_up(cloud, build, detect):
+    detect.NeedFaceAttributes = 1
+    cloud.fail("500")
+    with pytest.raises(TencentCloudSDKException) as caught:
+        build().DetectFace(detect)
+    assert caught.value.code == "UnsupportedOperation.UnknowMethod"
+    assert caught.value.source == "local"
+    assert caught.value.__cause__.code == "ServerNetworkError"
+
+
+def test_an_empty_answer_of_detect_face_is_none(stub, detect):
+    class Cloud:
+        def DetectFace(self, _):  # noqa: N802 - the SDK's name
+            return models.DetectFaceResponse()
+
+    client = FallbackIaiClient(Cloud(), IaiClient(engine=stub))
+    assert client.DetectFace(detect).source == "local"
+
+
+def test_all_other_actions_and_attributes_are_the_cloud_clients(cloud, build, sdk_client, stub):
+    sdk = sdk_client(cloud.port)
+    client = FallbackIaiClient(sdk, IaiClient(engine=stub))
+    for action in actions_of_the_sdk() - {"AnalyzeFace", "DetectFace"}:
+        assert getattr(client, action) == getattr(sdk, action)
+    assert (client.region, client.profile, client.credential) == (
+        sdk.region,
+        sdk.profile,
+        sdk.credential,
+    )
+    with pytest.raises(AttributeError):
+        _ = client.NoSuchAction
+    with pytest.raises(TencentCloudSDKException) as caught:  # the stand-in knows no such action
+        client.CreateGroup(models.CreateGroupRequest())
+    assert caught.value.code == "InvalidAction"
+    assert client.counts == {}  # not the fallback's business
+    assert client.state is BreakerState.CLOSED
+
+
+def test_a_copy_of_the_client_does_not_recurse(sdk_client, cloud, stub):
+    client = FallbackIaiClient(sdk_client(cloud.port), IaiClient(engine=stub))
+    assert copy.copy(client).region == client.region
+
+
+def actions_of_the_sdk():
+    return {name for name in vars(iai_client.IaiClient) if name[0].isupper()}

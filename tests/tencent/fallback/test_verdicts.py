@@ -1,11 +1,13 @@
 import http.client
+import json
 
+import httpx
 import pytest
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.iai.v20200303 import errorcodes
 
 from faceshape.tencent.error_codes import DOCUMENT_CODES
-from faceshape.tencent.fallback.verdicts import Verdict, judge
+from faceshape.tencent.fallback.verdicts import Verdict, judge, judge_unwrapped
 
 EXPECTED = {
     Verdict.UNAVAILABLE: [
@@ -124,3 +126,31 @@ def test_no_value_of_a_parameter_is_the_clouds_fault():
     for code in codes | set(DOCUMENT_CODES):
         if code.startswith(("InvalidParameter", "MissingParameter")):
             assert judge(TencentCloudSDKException(code)) is Verdict.REQUEST
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (httpx.ConnectError("refused"), Verdict.UNAVAILABLE),
+        (httpx.ReadTimeout("slow"), Verdict.UNAVAILABLE),
+        (httpx.RemoteProtocolError("cut off"), Verdict.UNAVAILABLE),
+        (httpx.ProxyError("down"), Verdict.UNAVAILABLE),
+        (httpx.DecodingError("gzip"), Verdict.UNAVAILABLE),
+        (httpx.TooManyRedirects("circle"), Verdict.UNAVAILABLE),
+        (httpx.UnsupportedProtocol("htp"), Verdict.REQUEST),
+        (httpx.LocalProtocolError("header"), Verdict.REQUEST),
+        (httpx.InvalidURL("no URL"), Verdict.REQUEST),
+        (json.JSONDecodeError("no JSON", "", 0), Verdict.UNAVAILABLE),
+        (UnicodeDecodeError("utf-8", b"", 0, 1, "no text"), Verdict.UNAVAILABLE),
+        (KeyError("Response"), Verdict.UNAVAILABLE),
+        (TypeError(), Verdict.UNAVAILABLE),
+        (TimeoutError(), Verdict.UNAVAILABLE),
+        (RuntimeError("the client has been closed"), Verdict.REQUEST),
+        (ZeroDivisionError(), Verdict.REQUEST),
+        (TencentCloudSDKException("InternalError", ""), Verdict.UNAVAILABLE),
+        (TencentCloudSDKException("RequestLimitExceeded", ""), Verdict.THROTTLED),
+        (TencentCloudSDKException("InvalidParameter", ""), Verdict.REQUEST),
+    ],
+)
+def test_what_the_client_of_asyncio_lets_through(error, verdict):
+    assert judge_unwrapped(error) is verdict

@@ -1,12 +1,16 @@
 import asyncio
 import base64
 import concurrent.futures
+import contextlib
+import gc
 import http.client
 import io
 import json
 import logging
+import socket
 import threading
 import time
+import tracemalloc
 import urllib.parse
 from dataclasses import replace
 
@@ -170,7 +174,10 @@ def test_keep_alive(port, image, stub):
 
 @pytest.mark.parametrize(
     ("action", "version", "expected"),
-    [("DetectFace", "2020-03-03", "InvalidAction"), ("AnalyzeFace", "2018-03-01", "NoSuchVersion")],
+    [
+        ("CompareFace", "2020-03-03", "InvalidAction"),
+        ("AnalyzeFace", "2019-03-01", "NoSuchVersion"),
+    ],
 )
 @pytest.mark.parametrize("sign", ["TC3-HMAC-SHA256", "HmacSHA256"])
 def test_other_actions_and_versions(
@@ -228,7 +235,7 @@ def test_other_methods(port, method):
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b'"text"', b"\xff", b"null", b"1" * 5000, b"[" * 100_000]
+    "body", [b"{", b"[]", b'"text"', b"\xff", b"0", b"1" * 5000, b"[" * 100_000]
 )
 def test_bodies_that_are_no_objects(open_port, body):
     assert code(ask(open_port, body=body, headers=headers())) == "InvalidParameter"
@@ -244,9 +251,10 @@ def test_missing_common_parameters(open_port, image):
         assert name in response["Error"]["Message"]
 
 
-def test_empty_body_is_no_parameters(open_port):
+@pytest.mark.parametrize("body", [b"", b"null", b" null\n", b"{}"])
+def test_an_empty_body_is_no_parameters(open_port, body):
     expected = "MissingParameter.ErrorParameterEmpty"
-    assert code(ask(open_port, headers=headers())) == expected
+    assert code(ask(open_port, body=body, headers=headers())) == expected
 
 
 def test_a_name_that_comes_twice(open_port):
@@ -283,7 +291,7 @@ def test_body_without_a_length_is_bounded_too(open_port):
 
 
 def test_a_body_that_does_not_come(settings, stub, serving):
-    with serving(replace(settings, body_timeout=0.2), stub) as port:
+    with serving(replace(settings, secrets=None, body_timeout=0.2), stub) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.putrequest("POST", "/")
         for name, value in headers(Content_Length="100").items():
@@ -468,6 +476,140 @@ def picture_server():
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def test_silent_hosts_hold_no_thread_of_other_requests(
+    settings, stub, serving, image, sdk_client, sdk_request
+):
+    urls = FetchPolicy(allow_urls=True, allow_private_urls=True, timeout=30.0)
+    silent = socket.create_server(("127.0.0.1", 0), backlog=20)
+    url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg"
+    with (
+        serving(replace(settings, threads=1, queue=0, urls=urls), stub) as port,
+        concurrent.futures.ThreadPoolExecutor(20) as executor,
+    ):
+        waiting = [
+            executor.submit(sdk_client(port).AnalyzeFace, sdk_request(Url=url)) for _ in range(20)
+        ]
+        wait_for(lambda: metric(port, "faceshape_requests_in_progress") == 20)
+        for _ in range(5):
+            assert sdk_client(port).AnalyzeFace(sdk_request(Image=image)).FaceShapeSet
+        silent.close()  # and resets what waits
+        for one in waiting:
+            with pytest.raises(TencentCloudSDKException) as caught:
+                one.result(60)
+            assert caught.value.code == "FailedOperation.ImageDownloadError"
+
+
+def test_a_wrong_parameter_is_said_before_anything_is_downloaded(settings, stub, serving):
+    urls = FetchPolicy(allow_urls=True, allow_private_urls=True)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        serving(replace(settings, secrets=None, urls=urls), stub) as port,
+    ):
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        body = json.dumps({"Url": url, "Mode": 2}).encode()
+        assert code(ask(port, body=body, headers=headers())) == "InvalidParameter.InvalidParameter"
+        listener.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+PLAUSIBLE = {
+    "Authorization": "TC3-HMAC-SHA256 Credential=AKIDEXAMPLEFAKEFAKEFAKEFAKEFAKE00/{date}/iai/"
+    "tc3_request, SignedHeaders=content-type;host, Signature=" + "0" * 64
+}
+
+
+def plausible_headers():
+    """The head of a request that is well signed for all that the head can tell."""
+    now = time.time()
+    date = time.strftime("%Y-%m-%d", time.gmtime(now))
+    authorization = PLAUSIBLE["Authorization"].format(date=date)
+    return {**headers(X_TC_Timestamp=str(int(now))), "Authorization": authorization}
+
+
+@pytest.mark.parametrize("body", [b"[" * 10_000_000, b'{"a":[' + b"{}," * 3_000_000 + b"{}]}"])
+def test_nothing_is_parsed_before_the_signature_is_verified(port, monkeypatch, body):
+    monkeypatch.setattr(
+        "faceshape.tencent.server.wire._parse_json", lambda _: pytest.fail("parsed")
+    )
+    assert code(ask(port, body=body, headers=headers())) == "AuthFailure.InvalidAuthorization"
+    answer = ask(port, body=body, headers=plausible_headers())
+    assert code(answer) == "AuthFailure.SignatureFailure"
+
+
+def test_a_body_of_millions_of_values_is_not_parsed(open_port):
+    for body in (b'{"a":[' + b"{}," * 3_000_000 + b"{}]}", b"[" * 10_000_000):
+        assert code(ask(open_port, body=body, headers=headers())) == "InvalidParameter"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Authorization": ""},
+        {"Authorization": "SKIP"},
+        {"X-TC-Timestamp": "1"},
+        {"Authorization": PLAUSIBLE["Authorization"].format(date="2020-01-01")},
+    ],
+)
+def test_a_head_that_no_body_can_help_is_answered_without_the_body(port, changes):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.putrequest("POST", "/")
+    for name, value in {**plausible_headers(), "Content-Length": "5000000", **changes}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    response = json.loads(connection.getresponse().read())["Response"]
+    connection.close()
+    assert code(response).startswith("AuthFailure.")
+
+
+@pytest.mark.parametrize("kind", ["aborted", "a wrong signature", "too slow", "too large"])
+def test_what_fails_is_out_of_memory_at_once(settings, stub, serving, kind):
+    """Without Python's garbage collector, too: it may not look for a long time."""
+    size = 2_000_000
+    head = {**plausible_headers(), "Content-Length": str(size), "Host": "x"}
+    if kind == "too large":
+        del head["Content-Length"]
+        head["Transfer-Encoding"] = "chunked"
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    start = f"POST / HTTP/1.1\r\n{lines}\r\n".encode()
+    frame = b"%x\r\n" % size + bytes(size) + b"\r\n"
+    body = {"a wrong signature": bytes(size), "too large": frame * 6}.get(kind, bytes(size - 1))
+    seconds = 0.3 if kind == "too slow" else 30.0
+    with serving(replace(settings, body_timeout=seconds), stub) as port:
+        assert code(ask(port, headers=headers())).startswith("AuthFailure.")
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            for _ in range(10):
+                with (
+                    socket.create_connection(("127.0.0.1", port), timeout=60) as connection,
+                    contextlib.suppress(ConnectionError),
+                ):
+                    connection.sendall(start + body)
+                    if kind != "aborted":
+                        assert b"HTTP/1.1 200 OK" in connection.recv(4096)
+            del frame, body
+            wait_for(lambda: metric(port, "faceshape_requests_in_progress") == 0)
+            wait_for(lambda: tracemalloc.get_traced_memory()[0] < size)
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+
+
+def test_foreign_pages_are_refused_where_no_signature_is_checked(open_port, port):
+    foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    refused = ask(open_port, body=b"{}", headers={**headers(X_TC_Language="en-US"), **foreign})
+    assert code(refused) == "UnauthorizedOperation"
+    assert "Sec-Fetch-Site" in refused["Error"]["Message"]
+    rebound = ask(open_port, body=b"{}", headers=headers(Host="evil.example"))
+    assert code(rebound) == "UnauthorizedOperation"
+    own = {**headers(), "Origin": f"http://127.0.0.1:{open_port}", "Sec-Fetch-Site": "same-origin"}
+    assert code(ask(open_port, body=b"{}", headers=own)).startswith("MissingParameter")
+    # A signature cannot be made by a page that has no key.
+    assert code(ask(port, body=b"{}", headers={**headers(), **foreign})).startswith("AuthFailure")
 
 
 def test_settings_travel_as_text_and_show_no_secrets():

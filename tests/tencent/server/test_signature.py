@@ -126,7 +126,7 @@ def test_changed_headers(changes, code):
     ("old", "new", "code"),
     [
         ("2026-11-22", "2026-11-23", "AuthFailure.SignatureFailure"),
-        ("/iai/", "/cvm/", "AuthFailure.InvalidAuthorization"),
+        ("/iai/", "/cvm/", "AuthFailure.SignatureFailure"),
         ("tc3_request", "tc2_request", "AuthFailure.InvalidAuthorization"),
         ("AKID", "BKID", "AuthFailure.SecretIdNotFound"),
         ("SignedHeaders=content-type;", "SignedHeaders=", "AuthFailure.InvalidAuthorization"),
@@ -196,3 +196,151 @@ def test_a_form_without_a_signature_or_with_a_strange_one():
     strange = {**form, "Signature": "签名"}
     assert code_of(check, "GET", "localhost", strange) == "AuthFailure.SignatureFailure"
     assert code_of(check, "POST", "localhost", form) == "AuthFailure.SignatureFailure"
+
+
+def written(service="iai", signed_host=None, names=("content-type", "host")):
+    """A request whose SDK takes another service, and signs another host, than it sends."""
+    headers = {
+        "content-type": "application/json",
+        "host": "127.0.0.1:8360",
+        "x-tc-timestamp": str(CAPTURED_AT),
+    }
+    signature = tc3_signature(
+        next(iter(SECRETS.values())),
+        method="POST",
+        query="",
+        headers=[
+            ("content-type", headers["content-type"]),
+            ("host", signed_host or headers["host"]),
+        ],
+        payload=b"{}",
+        timestamp=CAPTURED_AT,
+        service=service,
+    )
+    headers["authorization"] = (
+        f"TC3-HMAC-SHA256 Credential={next(iter(SECRETS))}/2026-11-22/{service}/tc3_request, "
+        f"SignedHeaders={';'.join(names)}, Signature={signature}"
+    )
+    return headers
+
+
+@pytest.mark.parametrize("service", ["iai", "127", "localhost:8471", "faceshape", "[", "a_b-c"])
+def test_the_service_is_what_the_scope_says(service):
+    verifier().check_tc3("POST", "", written(service), b"{}")
+    headers = written(service)
+    headers["authorization"] = headers["authorization"].replace(f"/{service}/", "/other/")
+    check = verifier().check_tc3
+    assert code_of(check, "POST", "", headers, b"{}") == "AuthFailure.SignatureFailure"
+
+
+@pytest.mark.parametrize("service", ["", "a b", "a/b", "a,b"])
+def test_services_that_are_none(service):
+    check = verifier().check_tc3
+    code = code_of(check, "POST", "", written(service), b"{}")
+    assert code == "AuthFailure.InvalidAuthorization"
+
+
+@pytest.mark.parametrize(
+    ("sent", "signed_host", "good"),
+    [
+        ("127.0.0.1:8360", "127.0.0.1", True),
+        ("127.0.0.1:8360", "127.0.0.1:8360", True),
+        ("FaceShape:80", "faceshape", True),
+        ("FaceShape:80", "FaceShape", True),
+        ("[::1]:8360", "[::1]", True),
+        ("127.0.0.1:8360", "127.0.0.1:", False),
+        ("127.0.0.1:8360", "127.0.0.1:836", False),
+        ("127.0.0.1:8360", "127.0.0.2", False),
+        ("127.0.0.1:8360", "", False),
+        ("127.0.0.1", "127.0.0.1:80", False),
+        ("::1", ":", False),
+        ("[::1]", "[:", False),
+        ("a:b", "a", False),
+        ("a:123456", "a", False),
+    ],
+)
+def test_the_signed_host_is_the_sent_one_or_that_without_its_port(sent, signed_host, good):
+    headers = written(signed_host=signed_host or " ")
+    headers["host"] = sent
+    check = verifier().check_tc3
+    if good:
+        check("POST", "", headers, b"{}")
+    else:
+        assert code_of(check, "POST", "", headers, b"{}") == "AuthFailure.SignatureFailure"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("content-type", "host", "host"),
+        ("content-type", "host", *["z"] * 50_000),
+        ("content-type", "host", *(f"x-{number}" for number in range(100))),
+        ("content-type", "host", "x" * 5000),
+    ],
+)
+def test_signed_headers_are_few_and_different(names):
+    headers = {**written(names=names), **dict.fromkeys(names, "")}
+    headers["authorization"] = written(names=names)["authorization"]
+    code = code_of(verifier().check_tc3, "POST", "", headers, b"{}")
+    assert code == "AuthFailure.InvalidAuthorization"
+
+
+def reason_of(check, *arguments):
+    with pytest.raises(FaceShapeError) as caught:
+        check(*arguments)
+    [secret_key] = SECRETS.values()
+    assert secret_key not in caught.value.reason
+    assert "\n" not in caught.value.reason
+    return caught.value.reason
+
+
+def test_reasons_say_what_differed_and_no_secret():
+    check = verifier().check_tc3
+    right = written()["authorization"].rpartition("=")[2]
+    reason = reason_of(check, "POST", "", {**written(), "host": "other\\n"}, b"{}")
+    assert right not in reason
+    for part in ("2026-11-22/iai/tc3_request", "other", str(CAPTURED_AT)):
+        assert part in reason
+    changed = {**written(), "x-tc-timestamp": str(CAPTURED_AT - 301)}
+    assert "301 s behind the server's clock" in reason_of(check, "POST", "", changed, b"{}")
+    changed = {**written(), "x-tc-timestamp": str(CAPTURED_AT + 400)}
+    assert "400 s ahead of the server's clock" in reason_of(check, "POST", "", changed, b"{}")
+    changed = {**written(), "authorization": written()["authorization"].replace("11-22", "11-21")}
+    reason = reason_of(check, "POST", "", changed, b"{}")
+    assert "2026-11-21" in reason
+    assert "2026-11-22" in reason
+    assert "no Authorization" in reason_of(check, "POST", "", {}, b"")
+    assert "TC3-HMAC-SHA256" in reason_of(check, "POST", "", {"authorization": "SKIP"}, b"")
+    unknown = {**written(), "authorization": written()["authorization"].replace("AKID", "BKID")}
+    assert "SecretId" in reason_of(check, "POST", "", unknown, b"{}")
+    unsent = written(names=("content-type", "host", "x-absent"))
+    assert "'x-absent'" in reason_of(check, "POST", "", unsent, b"{}")
+    form = a_form()
+    reason = reason_of(verifier().check_form, "GET", "other", form)
+    assert "HmacSHA1, host 'other'" in reason
+    assert form["Signature"] not in reason
+
+
+def test_a_reason_is_short_and_on_one_line():
+    long = {**written(), "host": "h\n" * 5000}
+    reason = reason_of(verifier().check_tc3, "POST", "", long, b"{}")
+    assert len(reason) < 500
+
+
+def test_white_space_around_a_forms_signature_is_stripped():
+    form = a_form()
+    form["Signature"] = f" {form['Signature']}\r\n"
+    verifier().check_form("GET", "localhost", form)
+    form["Signature"] = "\n"
+    assert code_of(verifier().check_form, "GET", "localhost", form) == "MissingParameter"
+
+
+def test_the_head_alone_tells_most_of_it():
+    """What a server can know before it has read a body."""
+    claim = verifier().check_tc3_head(written())
+    assert (claim.scope.service, claim.timestamp) == ("iai", CAPTURED_AT)
+    assert code_of(verifier().check_tc3_head, {}) == "AuthFailure.InvalidAuthorization"
+    late = verifier(CAPTURED_AT + 301)
+    assert code_of(late.check_tc3_head, written()) == "AuthFailure.SignatureExpire"
+    strangers = verifier(secrets={"another": "key"})
+    assert code_of(strangers.check_tc3_head, written()) == "AuthFailure.SecretIdNotFound"

@@ -1,0 +1,175 @@
+"""GIF, WebP, TIFF, AVIF and HEIC: read locally, refused where the document rules."""
+
+import io
+import struct
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image, features
+
+from faceshape.errors import ImageDecodeError, ImageResolutionError
+from faceshape.vision.decoding import upright
+from faceshape.vision.formats import identify
+from faceshape.vision.image import load_image
+from tests.vision.formats.files import encoded, exif
+
+needs_avif = pytest.mark.skipif("avif" not in features.get_supported(), reason="no AVIF here")
+ALL = ["GIF", "WEBP", "TIFF", pytest.param("AVIF", marks=needs_avif)]
+EXACT = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}
+
+
+@pytest.mark.parametrize("form", ALL)
+def test_pixels(portrait, form):
+    colours = 255 if form == "GIF" else 256
+    picture = Image.fromarray(portrait)
+    picture = picture.quantize(colours) if form == "GIF" else picture
+    data = encoded(picture, form, **EXACT.get(form, {}))
+    assert identify(data) == form
+    expected = np.asarray(picture.convert("RGB")).astype(int)
+    assert np.abs(load_image(data) - expected).max() <= (4 if form == "AVIF" else 0)
+
+
+@pytest.mark.parametrize("form", ALL)
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9])
+def test_truncated_files_are_refused(portrait, form, share):
+    data = encoded(portrait, form)
+    with pytest.raises(ImageDecodeError):
+        load_image(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "TIFF"])
+def test_the_first_of_several_pictures(portrait, form):
+    first = Image.fromarray(portrait // 64 * 64)
+    second = Image.fromarray(255 - portrait)
+    options = {"save_all": True, "append_images": [second], **EXACT.get(form, {})}
+    found = load_image(encoded(first, form, **options))
+    assert np.abs(found.astype(int) - np.asarray(first)).max() <= (16 if form == "GIF" else 0)
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "TIFF", pytest.param("AVIF", marks=needs_avif)])
+def test_transparency_lies_over_white(form):
+    glass = Image.new("RGBA", (32, 32), (200, 0, 0, 0))
+    glass.paste((0, 0, 200, 255), (0, 0, 16, 32))
+    found = load_image(encoded(glass, form, **EXACT.get(form, {}))).astype(int)
+    assert np.abs(found[:, :14] - (0, 0, 200)).max() <= 4
+    assert np.abs(found[:, 18:] - 255).max() <= 4
+
+
+@pytest.mark.parametrize("form", ["WEBP", "TIFF", pytest.param("AVIF", marks=needs_avif)])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation(portrait, form, orientation):
+    stored = portrait[:200]
+    stated = Image.Exif()
+    stated[0x0112] = orientation
+    found = load_image(encoded(stored, form, exif=stated, **EXACT.get(form, {}))).astype(int)
+    expected = upright(stored, orientation)
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= (4 if form == "AVIF" else 0)
+
+
+@pytest.mark.parametrize("form", ["WEBP", pytest.param("AVIF", marks=needs_avif)])
+def test_metadata_never_decides(portrait, form):
+    options = EXACT.get(form, {})
+    plain = load_image(encoded(portrait, form, **options))
+    stated = Image.Exif()
+    stated[0x010E] = "a description"
+    good = encoded(portrait, form, exif=stated, icc_profile=b"garbage", **options)
+    place = good.index(stated.tobytes()[6:14])
+    for block in (b"garbage", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"):
+        data = good[:place] + block.ljust(24, b"\xff") + good[place + 24 :]
+        np.testing.assert_array_equal(load_image(data), plain)
+
+
+def test_a_webp_without_its_last_metadata(portrait):
+    data = encoded(portrait, "WEBP", lossless=True, exif=exif(1), xmp=b"x" * 500)
+    np.testing.assert_array_equal(load_image(data[:-300]), portrait)
+
+
+def test_a_gif_without_its_end(portrait):
+    data = encoded(Image.fromarray(portrait).quantize(64), "GIF")
+    np.testing.assert_array_equal(load_image(data[:-1]), load_image(data))
+
+
+def test_comments_of_a_gif_take_no_time(portrait):
+    data = encoded(Image.fromarray(portrait).quantize(64), "GIF")
+    place = 13 + 3 * 64
+    comments = b"\x21\xfe\x01x\0" * 300_000
+    noisy = data[:place] + comments + data[place:]
+    np.testing.assert_array_equal(load_image(noisy), load_image(data))
+
+
+def test_a_tiff_with_more_in_its_directory_than_in_the_file(portrait):
+    data = bytearray(encoded(portrait, "TIFF"))
+    (start,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, start)
+    tags = {struct.unpack_from("<H", data, start + 2 + 12 * i)[0]: i for i in range(entries)}
+    counts = start + 2 + 12 * tags[279]
+    # Private entries are not looked at, however long they say they are.
+    private = start + 2 + 12 * tags[284]
+    for where, count in ((counts, 900_000), (counts, 2**31)):
+        wrong = data.copy()
+        struct.pack_into("<HHI", wrong, where, 279, 4, count)
+        with pytest.raises(ImageDecodeError):
+            load_image(bytes(wrong))
+    wrong = data.copy()
+    struct.pack_into("<HHI", wrong, private, 65000, 7, 2**31)
+    np.testing.assert_array_equal(load_image(bytes(wrong)), portrait)
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_deflate", "packbits", "jpeg"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
+def test_tiffs(portrait, compression, mode):
+    grey = Image.fromarray(portrait).convert("L")
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    elif mode == "F":
+        picture = Image.fromarray(np.asarray(grey).astype(np.float32) / 255)
+    else:
+        picture = Image.fromarray(portrait).convert(mode)
+    if compression == "jpeg" and mode not in ("L", "RGB", "CMYK"):
+        pytest.skip("libtiff does not write it")
+    found = load_image(encoded(picture, "TIFF", compression=compression))
+    if mode in ("I;16", "F"):
+        expected = np.repeat(np.asarray(grey)[:, :, None], 3, axis=2)
+    else:
+        expected = np.asarray(picture.convert("RGB"))
+    off = np.abs(found.astype(int) - expected).mean()
+    assert off < (4 if compression == "jpeg" else 1e-9)
+
+
+def test_a_large_tiff_layout(portrait):
+    try:
+        data = encoded(portrait, "TIFF", big_tiff=True)
+    except (TypeError, ValueError):
+        pytest.skip("Pillow does not write it")
+    np.testing.assert_array_equal(load_image(data), portrait)
+
+
+def test_limits_hold(portrait):
+    gif = bytearray(encoded(Image.fromarray(portrait).quantize(64), "GIF"))
+    gif[6:10] = struct.pack("<HH", 60_000, 60_000)
+    with pytest.raises(ImageResolutionError):
+        load_image(bytes(gif))
+
+
+def test_heic(portrait):
+    heif = pytest.importorskip("pillow_heif")
+    for orientation in (1, 3, 6, 8):
+        stated = Image.Exif()
+        stated[0x0112] = orientation
+        file = heif.from_pillow(Image.fromarray(portrait[:200]))
+        buffer = io.BytesIO()
+        file.save(buffer, quality=90, exif=stated.tobytes())
+        data = buffer.getvalue()
+        assert identify(data) == "HEIF"
+        expected = upright(portrait[:200], orientation)
+        assert np.abs(load_image(data).astype(int) - expected).mean() < 3
+        with pytest.raises(ImageDecodeError):
+            load_image(data[: len(data) // 2])
+
+
+def test_heic_without_its_library_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageDecodeError, match=r"faceshape\[heif\]"):
+        load_image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
