@@ -247,7 +247,7 @@ class FirstLook:
     _SMALLEST_INSIDE = 20.0
     # Mean side from which on no face in the copy is overlooked, so that the largest one is among
     # those that were found.
-    _SURE_INSIDE = 32.0
+    _SURE_INSIDE = 24.0
 
     def __init__(self, detector: OnnxDetector) -> None:
         """Take the detector that looks."""
