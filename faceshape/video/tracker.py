@@ -25,7 +25,7 @@ from faceshape.vision.geometry import (
 )
 from faceshape.vision.image import Channels, RGBImage, load_image
 from faceshape.vision.landmarker import eye_line_roll
-from faceshape.vision.same_face import Places, distinct, same_faces
+from faceshape.vision.same_face import Places, distinct_shapes, same_faces
 
 __all__ = ["Engine", "TrackedFace", "Tracker"]
 
@@ -171,9 +171,8 @@ class Tracker:
             return
         shapes = self._engine.shapes(pixels, _places(self._tracks))
         found = [i for i, shape in enumerate(shapes) if shape.presence >= LEAST_PRESENCE]
-        places = Places.of_shapes([shapes[i] for i in found])
         surprise = [self._tracks[i].surprise(shapes[i], self._seconds) for i in found]
-        kept = distinct(places, -np.array(surprise))
+        kept = distinct_shapes([shapes[i] for i in found], -np.array(surprise))
         alive = {found[each] for each in kept}
         lost = [track for i, track in enumerate(self._tracks) if i not in alive]
         for i in alive:
@@ -199,7 +198,7 @@ class Tracker:
         shapes = self._engine.shapes(pixels, found)
         shapes = [shape for shape in shapes if shape.presence >= LEAST_PRESENCE]
         scores = [math.inf] * len(followed) + [shape.score for shape in shapes]
-        kept = distinct(Places.of_shapes(followed + shapes), scores)
+        kept = distinct_shapes(followed + shapes, scores)
         newcomers = [self._begin(shapes[i - len(followed)]) for i in kept if i >= len(followed)]
         self._recognise(newcomers)
         self._tracks = self._select(newcomers)

@@ -9,7 +9,7 @@ from faceshape.vision.detector import UPRIGHT
 from faceshape.vision.geometry import box_area, enclosing_boxes
 from faceshape.vision.image import RGBImage
 from faceshape.vision.landmarker import Landmarker
-from faceshape.vision.same_face import Places, distinct, same_faces
+from faceshape.vision.same_face import Places, distinct_shapes, same_faces
 
 __all__ = ["FaceChooser", "landmark_areas"]
 
@@ -97,7 +97,7 @@ class FaceChooser:
         evidence = self._confirmation.evidence(
             [shape.score for shape in shapes], [shape.presence for shape in shapes]
         )
-        kept = distinct(Places.of_shapes(shapes), evidence)
+        kept = distinct_shapes(shapes, evidence)
         faces = [shapes[i] for i in kept if rotate or judged[i][1]]
         return [faces[i] for i in np.argsort(-landmark_areas(faces), kind="stable")]
 
@@ -112,6 +112,8 @@ def landmark_areas(faces: list[FaceShape]) -> NDArray[np.float64]:
 def _with_an_upright_side(found: Detections) -> Detections:
     """Return the upright candidates, and those turned ones that may be the same face."""
     upright = np.abs(found.roll) <= UPRIGHT
+    if upright.all():
+        return found
     places = Places.of_detections(found)
     return found[upright | same_faces(places, places)[:, upright].any(axis=1)]
 

@@ -168,6 +168,8 @@ class OnnxDetector:
         means = share @ found
         means[:, 0] = cells.scores[kept]
         faces = _detections(means)
+        if len(faces) < 2:
+            return faces
         odds, places = log_odds(faces.scores), Places.of_detections(faces)
         undecided = np.abs(odds[:, None] - odds[None]) < self._SURELY_RIGHT
         undecided &= turned_against(faces.roll)

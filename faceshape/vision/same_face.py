@@ -14,7 +14,7 @@ from faceshape.core.contract import GROUPS
 from faceshape.types import Detections, FaceShape
 from faceshape.vision.geometry import box_iou, enclosing_boxes, first_of_each, wrap_degrees
 
-__all__ = ["Places", "distinct", "same_faces", "turned_against"]
+__all__ = ["Places", "distinct", "distinct_shapes", "same_faces", "turned_against"]
 
 _SAME_BOX_IOU = 0.4
 # How far the eyes of two finds may be apart, in the mean, in distances of the eyes.
@@ -82,8 +82,17 @@ def distinct(places: Places, preference: ArrayLike) -> NDArray[np.intp]:
         places: of N finds.
         preference: (N,), more is better.
     """
+    if len(places.boxes) < 2:
+        return np.arange(len(places.boxes))
     order = np.argsort(-np.asarray(preference, np.float64).reshape(-1), kind="stable")
     return order[first_of_each(same_faces(places, places)[np.ix_(order, order)])]
+
+
+def distinct_shapes(faces: Sequence[FaceShape], preference: ArrayLike) -> NDArray[np.intp]:
+    """Return what `distinct` does, of shapes by their landmarks."""
+    if len(faces) < 2:  # most often; where they are need not be known
+        return np.arange(len(faces))
+    return distinct(Places.of_shapes(faces), preference)
 
 
 def _units(places: Places) -> NDArray[np.float64]:
