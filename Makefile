@@ -7,7 +7,7 @@ ifeq ($(HOME),)
 export HOME := $(CURDIR)/.venv
 endif
 
-.PHONY: demo test test-browser lint clean
+.PHONY: demo test test-browser test-sdks lint clean
 
 demo: .venv/demo
 	@mkdir -p out
@@ -19,6 +19,10 @@ demo: .venv/demo
 
 test: .venv/test
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+
+# The vendor's SDKs, installed from their registries; without a network they are skipped.
+test-sdks: .venv/test
+	$(BIN)/python -m pytest -n auto -m sdk_matrix tests/tencent/server/test_sdk_matrix.py
 
 # Needs a Chromium: apt-get install chromium. Without one the tests are skipped.
 test-browser: .venv/browser

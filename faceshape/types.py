@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faceshape.core.contract import GROUPS, POINT_COUNT
+from faceshape.core.pose import HeadPose, head_pose
 from faceshape.errors import ParameterError, ShapeError
 from faceshape.mode import Mode
 
@@ -162,6 +163,16 @@ class FaceShape:
             name: value.tolist() if isinstance(value, np.ndarray) else value
             for name, value in values.items()
         }
+
+    @property
+    def pose(self) -> HeadPose:
+        """How the head is turned: yaw, pitch and roll in degrees, of the landmarks.
+
+        Right-handed, the camera's frame: x right, y down, z into the picture. Seen from the camera,
+        positive yaw turns the nose to the left of the picture, positive pitch down, and positive
+        roll turns the head clockwise. A fit to a mean face; see `faceshape.core.pose`.
+        """
+        return HeadPose(*head_pose(self.points[None])[0].tolist())
 
     def group(self, name: str) -> NDArray[np.float32]:
         """Return the points (K, 2) of a group, "LeftEye" for example.

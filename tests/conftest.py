@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from skimage import data
 
 from faceshape import FaceShape, FaceShapeEngine, Mode
+
+# The machine may be busy: no property fails for the time that it takes.
+settings.register_profile("any time", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any time")
 
 
 @pytest.fixture(scope="session")

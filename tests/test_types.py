@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import json
 import pickle
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from faceshape import Detections, FaceShape, Mode
+from faceshape.core.pose import head_pose
 from faceshape.errors import ParameterError, ShapeError
 
 
@@ -157,3 +159,12 @@ def test_a_notebook_shows_the_face(face):
 def test_a_face_without_a_place_is_not_shown():
     assert shape(points=np.full((90, 2), np.nan))._repr_png_() is None
     assert shape()._repr_png_() is not None  # all points in one place
+
+
+def test_the_pose_is_that_of_the_landmarks(face):
+    pose = face.pose
+    assert pose == pytest.approx(head_pose(face.points[None])[0], abs=1e-4)
+    assert pose.roll == pytest.approx(face.roll, abs=6)
+    assert abs(pose.yaw) < 25
+    turned = dataclasses.replace(face, points=face.points @ np.float32([[0, 1], [-1, 0]]))
+    assert turned.pose.roll == pytest.approx(pose.roll + 90, abs=0.01)

@@ -77,7 +77,8 @@ class ContactSheet:
             sheet.paste(Image.fromarray(tile), (left, top))
             name = f"{entry.picture}  {Path(entry.path).name}"
             caption, font = fit_caption(name, _SIDE - 6)
-            draw.text((left + 3, top + _SIDE + 2), caption, "white", font)
+            middle = left + 3, top + _SIDE + _CAPTION / 2
+            draw.text(middle, caption, "white", font, anchor="lm")
         return np.array(sheet)
 
 

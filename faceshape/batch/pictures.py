@@ -189,7 +189,7 @@ def _decode(content: bytes) -> str:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, _error_handler(encoding))
     # No name has NULs, but letters such as those of ".jpg" have them in UTF-16: every second byte.
-    if re.search(rb"\0[^\0]\0", content):
+    if re.search(rb"\0[^\0]\0[^\0]\0", content):
         little_endian = content[1::2].count(0) > content[::2].count(0)
         encoding = "utf-16-le" if little_endian else "utf-16-be"
         return content.decode(encoding, _error_handler(encoding))

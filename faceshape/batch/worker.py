@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import cv2
 
 from faceshape.engine import FaceShapeEngine
-from faceshape.errors import FaceShapeError, ImageDecodeError
+from faceshape.errors import FaceShapeError, ImageDecodeError, ParameterError
 from faceshape.mode import Mode
 from faceshape.tencent.api import Response, error_response, face_response
 from faceshape.tencent.limits import DOCUMENT_LIMITS
@@ -86,8 +86,8 @@ def _load(path: str, limits: ImageLimits) -> RGBImage:
         return load_image(path, limits)
     except OSError as error:
         raise ImageDecodeError(f"cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise ImageDecodeError(f"not a path: {error}") from error
+    except ParameterError as error:  # not a path
+        raise ImageDecodeError(str(error)) from error
 
 
 def _is_stream(path: str) -> bool:

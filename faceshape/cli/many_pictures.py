@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from io import TextIOWrapper
+from functools import partial
+from io import RawIOBase, TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -25,7 +26,7 @@ from faceshape.batch.results import (
 )
 from faceshape.batch.table import CsvTable
 from faceshape.cli.console import put, say
-from faceshape.cli.outputs import refuse_overwriting, written_anew
+from faceshape.cli.outputs import named, refuse_overwriting, written_anew
 from faceshape.errors import FaceShapeError
 
 __all__ = ["Outputs", "Resume", "analyze_pictures", "list_pictures"]
@@ -175,12 +176,19 @@ def _open_answers(outputs: Outputs) -> Iterator[_Answers]:
     if path is None:
         yield _Stream(put)
     elif path.exists() and not path.is_file():
-        # Lines in one piece, for whoever reads along.
-        with path.open("w", encoding="ascii", newline="\n", buffering=1) as stream:
-            yield _Stream(lambda line: stream.write(line + "\n"))
+        # Unbuffered: lines in one piece, for whoever reads along.
+        with path.open("wb", buffering=0) as stream:
+            yield _Stream(partial(_put_into, path, stream))
     else:
         with _result_file(path, outputs) as file:
             yield file
+
+
+def _put_into(path: Path, stream: RawIOBase, line: str) -> None:
+    with named(path):
+        rest = line.encode("ascii") + b"\n"
+        while rest:
+            rest = rest[stream.write(rest) or 0 :]
 
 
 def _result_file(path: Path, outputs: Outputs) -> ResultFile:
@@ -199,12 +207,18 @@ def _result_file(path: Path, outputs: Outputs) -> ResultFile:
 
 @contextmanager
 def _csv_table(path: Path) -> Iterator[Callable[[BatchResult], None]]:
-    with (
-        written_anew(path) as file,
+    with written_anew(path) as file:
         # File names that are no text get the bytes back that they have on the disk.
-        TextIOWrapper(file, "utf-8", sys.getfilesystemencodeerrors(), newline="") as text,
-    ):
-        yield CsvTable(text).add
+        text = TextIOWrapper(file, "utf-8", sys.getfilesystemencodeerrors(), newline="")
+        table = CsvTable(text)
+
+        def add(result: BatchResult) -> None:
+            with named(path):
+                table.add(result)
+
+        yield add
+        with named(path):
+            text.close()
 
 
 @contextmanager
@@ -216,7 +230,9 @@ def _contact_sheet(path: Path) -> Iterator[Callable[[BatchResult], None]]:
     sheet = ContactSheet()
     with written_anew(path) as file:  # now, not after hours: it may be impossible
         yield lambda result: sheet.add(result.path, result.faces)
-        Image.fromarray(sheet.render()).save(file, "PNG")
+        picture = Image.fromarray(sheet.render())
+        with named(path):
+            picture.save(file, "PNG")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from faceshape.tencent.error_codes import DOCUMENT_CODES, Message
 from faceshape.tencent.limits import DOCUMENT_LIMITS, MOST_FACES
 from faceshape.tencent.parameters import (
     PictureParameters,
+    parse_action,
     parse_analyze_face,
     parse_detect_face,
     parse_language,
@@ -101,7 +102,7 @@ def respond(
     params: Mapping[str, object], engine: Engine | None = None, urls: "FetchPolicy | None" = None
 ) -> Response:
     """Answer a request of any action by what its parameter Action says."""
-    function = detect_face if params.get("Action") == "DetectFace" else analyze_face
+    function = detect_face if parse_action(params) == "DetectFace" else analyze_face
     return function(params, engine, urls)
 
 

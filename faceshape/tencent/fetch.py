@@ -111,7 +111,7 @@ def _parse(url: str) -> SplitResult:
         parts = urlsplit(url)
         port = parts.port
         host = (parts.hostname or "").encode("idna").decode("ascii")
-        if ":" in host:
+        if ":" in host or "[" in parts.netloc:
             ipaddress.IPv6Address(host)
     except ValueError as error:
         raise UrlError(f"not a URL: {error}") from error

@@ -29,6 +29,7 @@ __all__ = [
     "DetectFaceParameters",
     "Language",
     "PictureParameters",
+    "parse_action",
     "parse_analyze_face",
     "parse_detect_face",
     "parse_language",
@@ -116,12 +117,12 @@ class DetectFaceParameters(PictureParameters):
 
 def parse_language(params: object) -> Language:
     """Return the language that a request wants its messages in, Chinese unless it is English."""
-    try:
-        wanted = params.get("Language") if isinstance(params, Mapping) else None
-    except Exception:  # a mapping of somebody else's; the language is asked when all else failed
-        _logger.debug("the parameters do not say their language", exc_info=True)
-        wanted = None
-    return "en-US" if type(wanted) is str and wanted == "en-US" else "zh-CN"
+    return "en-US" if _text(params, "Language") == "en-US" else "zh-CN"
+
+
+def parse_action(params: object) -> str:
+    """Return the action that a request names, or nothing."""
+    return _text(params, "Action")
 
 
 def parse_analyze_face(params: object) -> AnalyzeFaceParameters:
@@ -176,17 +177,19 @@ def parse_detect_face(params: object) -> DetectFaceParameters:
     return request
 
 
+def _text(params: object, name: str) -> str:
+    """Return a parameter, or nothing if it is absent or no text; this never fails."""
+    try:
+        value = params.get(name) if isinstance(params, Mapping) else None
+    except Exception:  # a mapping of somebody else's; whoever checks it will say so
+        _logger.debug("the parameters do not say their %s", name, exc_info=True)
+        return ""
+    return value if type(value) is str else ""
+
+
 def _given(params: object, action: str) -> Mapping[str, object]:
     """Return the parameters that are there, once their names and types were found good."""
-    if not isinstance(params, Mapping):
-        raise ParameterTypeError("body")
-    try:
-        items = dict(params.items())
-    except Exception as error:  # a mapping of somebody else's
-        raise ParameterTypeError("body") from error
-    if not all(type(name) is str for name in items):
-        raise ParameterTypeError("body")
-    given = {name: value for name, value in items.items() if value is not None}
+    given = _present(params)
     for name in _COMMON:
         # An exact type, because what is compared may answer anything, an array for example.
         if name in given and type(given[name]) is not str:
@@ -198,12 +201,24 @@ def _given(params: object, action: str) -> Mapping[str, object]:
     kinds = ACTIONS[action]
     for name in given:
         if name not in kinds and name not in _COMMON:
-            raise UnknownParameterError(str(name))
+            raise UnknownParameterError(name)
     for name, kind in kinds.items():
         # An exact type, because JSON's true and 1.0 are no integers for the cloud.
         if name in given and type(given[name]) is not kind:
             raise ParameterTypeError(name)
     return given
+
+
+def _present(params: object) -> Mapping[str, object]:
+    if not isinstance(params, Mapping):
+        raise ParameterTypeError("body")
+    try:
+        items = dict(params.items())
+    except Exception as error:  # a mapping of somebody else's
+        raise ParameterTypeError("body") from error
+    if not all(type(name) is str for name in items):
+        raise ParameterTypeError("body")
+    return {name: value for name, value in items.items() if value is not None}
 
 
 def _source(given: Mapping[str, object]) -> Literal["Url", "Image"]:

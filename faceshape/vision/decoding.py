@@ -118,19 +118,22 @@ def _pixels(essence: Essence, name: str, limits: ImageLimits) -> tuple[RGBImage,
         return _masked_pixels(bmp.read_bit_fields(essence.data)), 1
     with _opened(essence.data, name) as picture:
         check_resolution(picture.size, long_side, limits)
-        if not _is_for_opencv(essence.data, name):
-            picture.load()
-            check_resolution(picture.size, long_side, limits)  # a HEIC's header may be wrong
-            if name == "JPEG" and _lacks_pixels(picture, essence):
-                raise ImageDecodeError("truncated: pixels are missing")
-            if essence.clear is not None:
-                picture.info["transparency"] = essence.clear
-            # Of such colours Pillow drops the lower bytes before it looks for the transparent one.
-            if not (name == "PNG" and png.has_deep_transparency(essence.data)):
-                # Pillow says by EXIF, too, how the boxes of an AVIF turn it.
-                stated = pillow_orientation(picture) if name == "AVIF" else essence.orientation
-                return pillow_pixels(picture), stated
-    return _opencv_pixels(essence.data), essence.orientation
+        if _is_for_opencv(essence.data, name):
+            picture.close()
+            return _opencv_pixels(essence.data), essence.orientation
+        picture.load()
+        check_resolution(picture.size, long_side, limits)  # a HEIC's header may be wrong
+        if name == "JPEG" and _lacks_pixels(picture, essence):
+            raise ImageDecodeError("truncated: pixels are missing")
+        if name == "PNG" and png.has_deep_transparency(essence.data):
+            # Pillow drops the lower bytes before it looks for the transparent colour.
+            picture.close()
+            return _opencv_pixels(essence.data), essence.orientation
+        if essence.clear is not None:
+            picture.info["transparency"] = essence.clear
+        # Pillow says by EXIF, too, how the boxes of an AVIF turn it.
+        orientation = pillow_orientation(picture) if name == "AVIF" else essence.orientation
+        return pillow_pixels(picture), orientation
 
 
 def _is_for_opencv(data: bytes, name: str) -> bool:
@@ -165,7 +168,7 @@ def _check_avif() -> None:
     from PIL import features
 
     if "avif" not in features.get_supported():
-        raise ImageDecodeError("an AVIF file; to read these, install Pillow 11.3 or later")
+        raise ImageDecodeError("an AVIF file, which this build of Pillow does not read")
 
 
 def _lacks_pixels(picture: "PillowImage", essence: Essence) -> bool:

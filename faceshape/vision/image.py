@@ -68,8 +68,8 @@ def load_image(
 
     Args:
         source: one of these.
-            A path, or the bytes of a file: JPEG, PNG, BMP, GIF, WebP or TIFF, AVIF where Pillow
-            reads it (11.3 and later), HEIC with the extra "heif"; see `ImageLimits.formats`.
+            A path, or the bytes of a file: JPEG, PNG, BMP, GIF, WebP or TIFF; AVIF where Pillow is
+            built with it, as its wheels are; HEIC with the extra "heif"; see `ImageLimits.formats`.
             A file that is open for reading bytes; it is read from where it stands.
             A picture of Pillow's; its frame of the moment.
             An array of numpy, or of what hands one over by ``__array__``, ``__array_interface__``

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceshape.batch.pool import BatchResult
@@ -25,6 +25,7 @@ def refusal(path):
     return BatchResult(path, error_response(NoFaceError(), "zh-CN"), "nobody")
 
 
+@settings(deadline=None)  # machines are busy at times
 @given(paths=st.lists(st.text(max_size=8), max_size=5, unique=True), cut=st.integers(min_value=0))
 def test_a_file_cut_anywhere_is_continued(tmp_path_factory, paths, cut):
     results = [refusal(path) for path in paths]

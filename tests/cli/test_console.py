@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -151,3 +152,17 @@ def test_streams_count_as_files_too(folder, over):
     run = shell(folder, "fs analyze face.png >> face.png")
     assert run.returncode == 2
     assert (folder / "face.png").read_bytes() == before
+
+
+@posix
+def test_input_and_output_may_be_one_socket(folder):
+    """As of a program that ssh started."""
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-m", "faceshape", "analyze", "-"]
+    with ours, subprocess.Popen(command, stdin=theirs, stdout=theirs) as run:
+        theirs.close()
+        ours.sendall((folder / "face.png").read_bytes())
+        ours.shutdown(socket.SHUT_WR)
+        with ours.makefile() as answer:
+            assert "FaceShapeSet" in json.load(answer)["Response"]
+        assert run.wait(PATIENCE) == 0

@@ -288,6 +288,14 @@ def test_two_runs_on_one_file_do_not_mix(folder, tmp_path):
     assert run("analyze", folder, "--output", output, "--resume-anyway").exit_code == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("option", ["--output", "--csv", "--contact-sheet"])
+def test_a_full_disk_is_an_error_with_its_name(folder, option):
+    result = run("analyze", folder / "1.png", "--workers", 1, option, "/dev/full")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: [Errno 28] No space left on device: '/dev/full'\n"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes with names")
 def test_output_may_be_a_pipe(folder, tmp_path):
     pipe = tmp_path / "pipe"

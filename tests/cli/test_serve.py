@@ -23,6 +23,7 @@ SECRET = "AKIDEXAMPLEFAKEFAKEFAKEFAKEFAKE00:FAKEsecretKEYforTESTSonly0000000"
         (["--secret", "a:b", "--explorer", "--host", "0.0.0.0"], "can be reached by others"),
         (["--secret", "onlyid"], "a secret is ID:KEY"),
         (["--secret", ":topsecret"], "a secret is ID:KEY"),
+        (["--secret", "a:b", "--token", "topsecret"], "a token is ID:TOKEN"),
         (["--secret", "a:b", "--threads", "0"], "threads"),
         (["--secret", "a:b", "--port", "65536"], "port"),
     ],
@@ -34,6 +35,16 @@ def test_what_is_refused(arguments, words, monkeypatch):
     assert result.exit_code == 2
     assert words in result.output
     assert "topsecret" not in result.output
+
+
+def test_tokens_of_temporary_keys(monkeypatch):
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
+    monkeypatch.setenv("FACESHAPE_SERVER_SETTINGS", "")  # is put back afterwards
+    monkeypatch.setenv("FACESHAPE_TOKENS", "a:t c:d:e")
+    result = CliRunner().invoke(serve, ["--secret", "a:b"])
+    assert result.exit_code == 0, result.output
+    settings = json.loads(os.environ["FACESHAPE_SERVER_SETTINGS"])
+    assert settings["tokens"] == {"a": "t", "c": "d:e"}
 
 
 @pytest.mark.parametrize(

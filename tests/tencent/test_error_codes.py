@@ -199,6 +199,7 @@ COMMON_CODES = {  # those of the public list that are used
     "NoSuchVersion",
     "RequestLimitExceeded",
     "RequestSizeLimitExceeded",
+    "UnauthorizedOperation",
     "UnknownParameter",
     "UnsupportedProtocol",
 }

@@ -279,8 +279,15 @@ def test_a_senseless_orientation_means_nothing(photo, portrait):
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "TIFF", "AVIF"])
 def test_the_document_knows_three_formats(photo, form):
+    data = b"\0\0\0\x1cftypavif" + bytes(99) if form == "AVIF" else encoded(photo, form)
     with pytest.raises(ImageDecodeError, match=f"a {form} file; JPEG, PNG and BMP are taken here"):
-        load_image(encoded(photo, form), DOCUMENT_LIMITS)
+        load_image(data, DOCUMENT_LIMITS)
+
+
+def test_avif_without_a_pillow_that_reads_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("PIL.features.get_supported", list)
+    with pytest.raises(ImageDecodeError, match="build of Pillow"):
+        load_image(b"\0\0\0\x1cftypavif" + bytes(99))
 
 
 @pytest.mark.parametrize("data", [b"%PDF-1.7", b"<svg/>", b"hello", b"BN" + bytes(99), b"II"])

@@ -168,7 +168,10 @@ def app_from_environment() -> Router:
 
 
 class _TargetRouter(Router):
-    """A router that understands each form of request target (RFC 9112, section 3.2)."""
+    """A router that understands each form of request target (RFC 9112, section 3.2).
+
+    uvicorn hands on the absolute form as a path with its parser h11, not with httptools.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route a request whose target may be ``/path``, ``http://host/path`` or ``*``."""
@@ -225,7 +228,7 @@ class _Api:
         self.metrics.requests.labels(answer.code).inc()
         self.metrics.seconds.observe(seconds)
         # Status 200 would tell a client of CONNECT that the bytes from now on are a tunnel's.
-        status = 405 if request.method == "CONNECT" else 200
+        status = 405 if scope["method"] == "CONNECT" else 200
         await Response(answer.body, status, media_type="application/json")(scope, receive, send)
         _access_logger.info(
             "%s %s code=%s id=%s milliseconds=%.1f%s",

@@ -7,6 +7,7 @@ still sending.
 
 import asyncio
 import logging
+import re
 import socket
 import weakref
 from typing import Any
@@ -41,6 +42,7 @@ _LINGER, _LINGER_SILENT, _LINGER_LAST = 30.0, 5.0, 0.5
 _SLICE = 64 * 1024  # bytes that are parsed before the limits are looked at
 _SMALL_BODY = 64 * 1024  # a refused body that is read to keep the connection
 _IDLING, _IN_HEAD, _IN_BODY = range(3)
+_AUTHORITY = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 _BAD_REQUEST = b"Invalid HTTP request received."
 _logger = logging.getLogger(__name__)
 
@@ -174,13 +176,11 @@ class GuardedProtocol(HttpToolsProtocol):
             raise ValueError("a request has one Host")
         if version not in ("1.0", "1.1"):
             raise ValueError("this speaks neither HTTP/0.9 nor HTTP/2")
-        if self.parser.get_method() == b"CONNECT":
-            self._refusal = UnsupportedProtocolError()
-            raise ValueError("this is no proxy")
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > LARGEST_HEAD:
             self._refusal = RequestSizeError(str(LARGEST_HEAD))
             raise ValueError("the head is too large")
+        self.url = _path_of(self.url, self.parser.get_method())
         super().on_headers_complete()
         self._phase = _IN_BODY
         self._connections.works(self)
@@ -328,6 +328,16 @@ class GuardedProtocol(HttpToolsProtocol):
             self.abort()
         else:
             self._socket_transport.close()
+
+
+def _path_of(target: bytes, method: bytes) -> bytes:
+    """Return a request's target with a path, which uvicorn wants in all of them."""
+    if method == b"CONNECT":
+        return b"/"  # instead of a host and a port
+    authority = _AUTHORITY.match(target)
+    if authority is None or target.startswith(b"/", authority.end()):
+        return target
+    return authority[0] + b"/" + target[authority.end() :]
 
 
 def _bare_answer(error: ProtocolError | None, headers: list[tuple[bytes, bytes]]) -> bytes:

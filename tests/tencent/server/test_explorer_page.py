@@ -3,12 +3,15 @@
 import ast
 import base64
 import contextlib
+import http.server
 import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from PIL import Image
 
 from faceshape.core.contract import GROUPS
 from faceshape.tencent.api import analyze_face
+from faceshape.tencent.fetch import FetchPolicy
 from faceshape.tencent.server.app import ServerSettings
 from faceshape.tencent.server.signature import tc3_signature
 
@@ -39,6 +43,7 @@ QUIET = (
     "--disable-sync",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
+    "--host-resolver-rules=MAP faceshape.test 127.0.0.1",
 )
 LANGUAGES = {
     "python": ".py",
@@ -85,7 +90,9 @@ def open_port(serving, engine):
 
 
 def settings(secrets) -> ServerSettings:
-    return ServerSettings(secrets=secrets, threads=1, request_timeout=60.0, explorer=True)
+    return ServerSettings(
+        secrets=secrets, threads=1, request_timeout=60.0, explorer=True, any_host=True
+    )
 
 
 @pytest.fixture
@@ -100,25 +107,26 @@ def visit(browser, complaints):
     urls = []
 
     @contextlib.contextmanager
-    def tab(port, **options):
-        context = browser.new_context(locale="en-US", **options)
+    def tab(port, host="127.0.0.1"):
+        server = f"http://{host}:{port}/"
+        context = browser.new_context(locale="en-US")
         context.set_default_timeout(30_000)
         try:
             page = context.new_page()
-            page.on("request", lambda request: urls.append((port, request.url)))
+            page.on("request", lambda request: urls.append((server, request.url)))
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on("console", lambda line: complaints.append(f"{line.type}: {line.text}"))
-            page.goto(f"http://127.0.0.1:{port}/")
+            page.goto(server)
             page.wait_for_selector("html[data-ready]")
             yield page
         finally:
             context.close()
 
     with contextlib.ExitStack() as stack:
-        yield lambda port, **options: stack.enter_context(tab(port, **options))
+        yield lambda *place: stack.enter_context(tab(*place))
     assert urls
-    for port, url in urls:
-        assert url.startswith((f"http://127.0.0.1:{port}/", f"blob:http://127.0.0.1:{port}/")), url
+    for server, url in urls:
+        assert url.startswith((server, f"blob:{server}")), url
     assert not [line for line in complaints if not line.startswith(("verbose", "debug"))]
 
 
@@ -362,6 +370,62 @@ def test_a_server_that_checks_nothing(visit, open_port, png, tmp_path):
     for language in RUNNABLE:
         answer = run_code(code(page, language), LANGUAGES[language], tmp_path)
         np.testing.assert_array_equal(points(answer), points(response(page)))
+
+
+def test_a_page_that_may_not_sign(visit, signed_port, open_port, png):
+    """Browsers sign on https and localhost pages only; this one has another name."""
+    for port, words in ((open_port, "90 points"), (signed_port, "Browsers sign only on https")):
+        page = visit(port, "faceshape.test")
+        assert "Browsers sign only" in page.inner_text("#keys-about")
+        choose(page, png)
+        type_keys(page)
+        send(page)
+        assert words in page.inner_text("#status")
+        page.click("#tab-signature")
+        assert "Browsers sign only" in page.inner_text("#signature-about")
+        page.click("#tab-response")
+        page.click('[data-copy="response"]')
+        assert page.evaluate("String(getSelection())").startswith('{\n  "Response"')
+
+
+def test_a_picture_given_as_url(visit, serving, engine, png):
+    policy = FetchPolicy(allow_urls=True, allow_private_urls=True)
+    with (
+        http_server(png) as pictures,
+        serving(replace(settings(None), urls=policy), engine) as port,
+    ):
+        page = visit(port)
+        page.fill("#url", f"http://127.0.0.1:{pictures}/astronaut.png")
+        send(page)
+        assert len(drawn(page)) == 90
+        assert page.locator("#image").is_hidden()
+        assert "loads nothing from other hosts" in page.inner_text("#status")
+        assert '"Url"' in code(page, "curl")
+        page.context.close()
+
+
+@contextlib.contextmanager
+def http_server(content):
+    """Serve bytes at every path of a free loopback port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_keys_are_kept_only_when_asked(page):

@@ -71,7 +71,10 @@ def damaged_pictures(draw):
 images = st.one_of(damaged_pictures(), st.text(max_size=60), st.binary(max_size=60).map(repr))
 params = st.dictionaries(
     st.sampled_from(
-        ["Mode", "Url", "FaceModelVersion", "NeedRotateDetection", "Action", "Language"]
+        [
+            *("Mode", "Url", "FaceModelVersion", "NeedRotateDetection", "Action", "Language"),
+            *("MaxFaceNum", "MinFaceSize", "NeedFaceAttributes", "NeedQualityDetection"),
+        ]
     )
     | st.text(max_size=12),
     st.sampled_from([0, 1, 2, "0", "1", "2.0", "3.0", "en-US", "http://127.0.0.1/"]) | json_values,
@@ -83,7 +86,7 @@ authorizations = st.builds(
     "TC3-HMAC-SHA256 Credential={}/{}/{}/tc3_request, SignedHeaders={}, Signature={}".format,
     st.just(SECRET_ID) | header_values,
     st.sampled_from(["2026-11-22", "1970-01-01", "9999-99-99"]),
-    st.sampled_from(["iai", "cvm", ""]),
+    st.sampled_from(["iai", "cvm", "127", "localhost:8360", ""]),
     st.sampled_from(["content-type;host", "host", "content-type;host;x-none", ";", ""]),
     st.sampled_from(["0" * 64, "", "zz"]) | header_values,
 )
@@ -118,11 +121,11 @@ envelopes = st.dictionaries(
     max_size=7,
 )
 # What would be a good call but for its parameters.
-good_headers = st.just(
+good_headers = st.fixed_dictionaries(
     {
-        "Content-Type": "application/json",
-        "X-TC-Action": "AnalyzeFace",
-        "X-TC-Version": "2020-03-03",
+        "Content-Type": st.just("application/json"),
+        "X-TC-Action": st.sampled_from(["AnalyzeFace", "DetectFace"]),
+        "X-TC-Version": st.sampled_from(["2020-03-03", "2018-03-01"]),
     }
 )
 
@@ -167,6 +170,8 @@ def check(answer):
         assert answer["Error"]["Message"]
         # A malformed request is never the engine's failure.
         assert answer["Error"]["Code"] != "FailedOperation.ServerError", answer
+    elif "FaceInfos" in answer:
+        assert {"X", "Y", "Width", "Height"} < set(answer["FaceInfos"][0])
     else:
         assert set(answer["FaceShapeSet"][0]) == set(GROUPS)
 

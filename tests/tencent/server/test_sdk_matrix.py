@@ -43,7 +43,7 @@ TCCLI = [
     *("pycryptodome", "requests", "six", "urllib3", "xmltodict"),
 ]
 NODE_SDK = "tencentcloud-sdk-nodejs@4.1.313"
-INSTALL_SECONDS = 600
+INSTALL_SECONDS = 300
 
 
 @pytest.fixture
@@ -58,9 +58,12 @@ def installed(request):
         ready = folder / "ready.txt"
         if not ready.exists():
             command = [part.format(folder=folder) for part in command]
-            run = subprocess.run(
-                command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
-            )
+            try:
+                run = subprocess.run(
+                    command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
+                )
+            except subprocess.TimeoutExpired:
+                pytest.skip(f"cannot be installed within {INSTALL_SECONDS} s")
             if run.returncode:
                 pytest.skip(f"cannot be installed: {run.stderr.strip()[-300:]}")
             ready.write_text(" ".join(command))
@@ -74,7 +77,7 @@ def python_packages(installed):
     """Name, requirements → a folder for PYTHONPATH that has them and nothing else."""
 
     def install(name, requirements):
-        options = ("--quiet", "--disable-pip-version-check", "--target", "{folder}")
+        options = ("--quiet", "--retries=1", "--no-compile", "--target", "{folder}")
         return installed(name, [sys.executable, "-m", "pip", "install", *options, *requirements])
 
     return install

@@ -14,7 +14,6 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-import faceshape
 from faceshape.core.contract import GROUPS
 from faceshape.draw import GROUP_COLOURS, GROUP_CURVES
 from faceshape.tencent.limits import DOCUMENT_LIMITS
@@ -32,7 +31,6 @@ HEADERS = MappingProxyType(
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "no-referrer",
         "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-        "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cache-Control": "no-cache",
     }
@@ -111,8 +109,4 @@ def _facts() -> dict[str, object]:
         }
         for name, rows in GROUPS.items()
     ]
-    return {
-        "version": faceshape.__version__,
-        "groups": groups,
-        "limits": asdict(DOCUMENT_LIMITS),
-    }
+    return {"groups": groups, "limits": asdict(DOCUMENT_LIMITS)}

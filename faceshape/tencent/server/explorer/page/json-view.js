@@ -42,8 +42,8 @@ export class JsonView {
     }
     this.current.classList.add("current");
     if (scroll) {
-      const top = this.current.offsetTop;
-      this.pre.scrollTop = top - (this.pre.clientHeight - this.current.offsetHeight) / 2;
+      const margin = Math.max(0, this.pre.clientHeight - this.current.offsetHeight) / 2;
+      this.pre.scrollTop = this.current.offsetTop - margin;
     }
   }
 

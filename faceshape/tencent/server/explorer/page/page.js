@@ -141,8 +141,8 @@ function pictureChanged() {
 /** Write everything that has words or depends on them. */
 function render() {
   writeTexts();
-  const facts = { version: server.version, host: location.host };
-  find("server").textContent = text(server.anySignature ? "serverOpen" : "serverSigned", facts);
+  const kind = server.anySignature ? "serverOpen" : "serverSigned";
+  find("server").textContent = text(kind, { host: location.host });
   for (const name of ["zh", "en"]) {
     find(`language-${name}`).setAttribute("aria-pressed", String(name === language()));
   }
@@ -210,7 +210,8 @@ function counts(content) {
 
 function hintFor(code) {
   if (code.startsWith("AuthFailure")) {
-    return outcome.request.signed?.authorization ? "hintAuth" : "hintNoKeys";
+    const { signed } = outcome.request;
+    return !signed ? "keysImpossible" : signed.authorization ? "hintAuth" : "hintNoKeys";
   }
   const hints = {
     "InvalidParameterValue.NoFaceInPhoto": "hintNoFace",
@@ -254,7 +255,8 @@ function renderRequest() {
   find("request-about").textContent = text(request ? "requestAbout" : "responseEmpty");
   find("request").textContent = request ? asText(request, characters) : "";
   const about = signed?.authorization ? "signatureAbout" : "unsignedAbout";
-  find("signature-about").textContent = text(request ? about : "responseEmpty");
+  const signing = request && !signed ? "keysImpossible" : about;
+  find("signature-about").textContent = text(request ? signing : "responseEmpty");
   find("canonical-request").textContent = signed?.canonicalRequest ?? "";
   find("string-to-sign").textContent = signed?.stringToSign ?? "";
   find("authorization").textContent = signed?.authorization ?? (request ? text("notSigned") : "");
@@ -311,7 +313,13 @@ function highlight(path, scroll) {
 }
 
 async function copy(button) {
-  await navigator.clipboard.writeText(find(button.dataset.copy).textContent);
+  const source = find(button.dataset.copy);
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(source.textContent);
+  } else {
+    getSelection().selectAllChildren(source); // browsers offer the clipboard as they do WebCrypto
+    document.execCommand("copy");
+  }
   button.textContent = text("copied");
   find("announcer").textContent = text("copied");
   setTimeout(() => (button.textContent = text("copy")), 1500);

@@ -4,8 +4,8 @@ export const WORDS = {
     title: "API Explorer",
     skipToResult: "Skip to the result",
     language: "Language of the page and of the messages",
-    serverSigned: "faceshape {version} at {host} · checks signatures",
-    serverOpen: "faceshape {version} at {host} · accepts any signature",
+    serverSigned: "{host} · checks signatures",
+    serverOpen: "{host} · accepts any signature",
 
     action: "Action",
     aboutAnalyzeFace: "90 landmarks of each face.",
@@ -106,8 +106,8 @@ export const WORDS = {
     title: "API Explorer",
     skipToResult: "跳到结果",
     language: "页面与返回信息的语言",
-    serverSigned: "faceshape {version}，{host}，校验签名",
-    serverOpen: "faceshape {version}，{host}，不校验签名",
+    serverSigned: "{host}，校验签名",
+    serverOpen: "{host}，不校验签名",
 
     action: "接口",
     aboutAnalyzeFace: "每张人脸的 90 个关键点。",
