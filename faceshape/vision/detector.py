@@ -70,17 +70,16 @@ class OnnxDetector:
     """Our own network: finds faces of any roll in one pass and tells the roll and five keypoints.
 
     It looks at two or three copies of a picture. The fine one is reduced so far that the smallest
-    wanted face is just large enough for the network; its longer side is at least 416 pixels where
-    the picture has them, which costs little, and its area at most that of 1024 × 576, which bounds
+    wanted face is just large enough for the network; its longer side is at least 32 times as long
+    (416 pixels) where the picture has them, which costs little, and its area at most that of 1024 × 576, which bounds
     the time: a panorama keeps its pixels. Each coarser copy is for the faces that are too large for
     the network in the one before. Nothing is ever enlarged.
     """
 
-    _SMALLEST_INSIDE = 13.0  # pixels of the fine copy
     # Faces above this size in one copy are the next one's: from there on the network is unsure and
     # sees faces upside down.
     _LARGEST_INSIDE = 150.0
-    _LEAST_FINE_SIDE, _MOST_FINE_AREA = 416, 1024 * 576
+    _LEAST_FINE_SIDE, _MOST_FINE_AREA = 32, 1024 * 576  # the side in smallest faces
     _COARSE_SHARE = 0.385  # of the finer copy's sides; from 416 it leads to 160, a multiple of 32
     # From which size on, in pixels of a coarse copy, its faces count: where head and shoulders of
     # a small face may look like a face, the finer copy is to be believed.
@@ -111,6 +110,7 @@ class OnnxDetector:
         self._model = model
         self._strides = tuple(facts["strides"])
         self._smallest_face = smallest_face
+        self._smallest_inside: float = facts["smallest_face"]  # in pixels of the fine copy
         self._threshold = facts["threshold"] if threshold is None else threshold
         self._least_score = facts["least_score"] if threshold is None else threshold
 
@@ -121,8 +121,8 @@ class OnnxDetector:
     def candidates(self, image: RGBImage) -> Detections:
         """Return what may be a face; see `Search`."""
         height, width = image.shape[:2]
-        wanted = self._SMALLEST_INSIDE / self._smallest_face
-        least = self._LEAST_FINE_SIDE / max(height, width)
+        wanted = self._smallest_inside / self._smallest_face
+        least = self._LEAST_FINE_SIDE * self._smallest_inside / max(height, width)
         most = math.sqrt(self._MOST_FINE_AREA / (height * width))
         scale = min(max(wanted, least), most, 1.0)
         smallest, passes = self._smallest_face, []
