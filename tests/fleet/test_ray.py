@@ -19,10 +19,13 @@ def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("r")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", str(folder))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # Ray takes the address of a network card instead of loopback's, which may be closed.
+        patch.setattr("ray._private.services.get_node_ip_address", lambda *_: "127.0.0.1")
         options = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": 2**27}
         found = Cluster(initialize_head=True, head_node_args=options)
         other = found.add_node(**options)
-        ray.init(address=found.address, log_to_driver=False)
+        ray.init(address=found.address, log_to_driver=False, _node_ip_address="127.0.0.1")
         yield found, other
         ray.shutdown()
         found.shutdown()
