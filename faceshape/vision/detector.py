@@ -69,10 +69,10 @@ class Search(Protocol):
 class OnnxDetector:
     """Our own network: finds faces of any roll in one pass and tells the roll and five keypoints.
 
-    It looks at two or three copies of a picture. The fine one is reduced so far that the smallest
-    wanted face is just large enough for the network; its longer side is at least 32 times as long
-    (416 pixels) where the picture has them, which costs little, and its area at most that of
-    1024 × 576, which bounds the time: a panorama keeps its pixels. Each coarser copy is for the
+    It looks at one to three copies of a picture. The fine one is reduced so far that the smallest
+    wanted face is just large enough for the network. Its longer side is at least 32 times as long
+    as that (416 pixels) where the picture has them, which costs little; its area is at most that
+    of 1024 × 576, which bounds the time: a panorama keeps its pixels. Each coarser copy is for the
     faces that are too large for the network in the one before. Nothing is ever enlarged.
     """
 
