@@ -9,37 +9,35 @@ from numpy.typing import ArrayLike, NDArray
 
 from faceshape.errors import ParameterError, ShapeError
 from faceshape.types import Detections, FaceShape, Mode
+from faceshape.vision.choice import FaceChooser, landmark_areas
+from faceshape.vision.confirmation import LEAST_PRESENCE, PRESENCE_ALONE, Confirmation
 from faceshape.vision.detector import (
+    AllFinds,
     Detector,
     DlibDetector,
     FirstLook,
     OnnxDetector,
     RotationSearch,
+    Search,
     UprightFaces,
 )
-from faceshape.vision.geometry import box_area, enclosing_boxes, non_maximum_suppression
-from faceshape.vision.image import Channels, ImageSource, RGBImage, load_image
+from faceshape.vision.geometry import box_area
+from faceshape.vision.image import Channels, ImageSource, load_image
 from faceshape.vision.landmarker import Landmarker
+from faceshape.vision.light import lit
 from faceshape.vision.networks import CPU_ONLY, OnnxModel, Provider, model_entry, present_providers
 
 __all__ = ["LEAST_PRESENCE", "FaceShapeEngine"]
-
-LEAST_PRESENCE = 0.9
-"""Presence below which a detection is taken for a false alarm.
-
-Faces of the validation split have 0.99 and more, so there is room for worse ones.
-"""
-
-# Of landmarks' extents; two boxes of one face lead to nearly the same landmarks.
-_SAME_FACE_IOU = 0.5
 
 # Of boxes, in pixels: as far as float32 tells places apart, and sides that crops can be cut from.
 _FARTHEST = 1e7
 _THINNEST = 1e-12
 
-# Which detectors are asked for the faces of a picture, one after another until one has found a
-# face: by whether turned faces are wanted, and by mode.
-_Passes = Mapping[tuple[bool, Mode], tuple[Detector, ...]]
+# Whom `detect` asks, by whether turned faces are wanted.
+_Detectors = Mapping[bool, Detector]
+# Who is asked for candidates, one after another until nothing larger can have been overlooked: by
+# whether turned faces are wanted, and by mode.
+_Passes = Mapping[tuple[bool, Mode], tuple[Search, ...]]
 
 
 class FaceShapeEngine:
@@ -67,7 +65,8 @@ class FaceShapeEngine:
                 one setting for the whole process, which is left to you: `cv2.setNumThreads`.
             smallest_face: longer side in pixels of the smallest face that is looked for, brow to
                 chin; with our own detector small faces cost time. dlib ends at 40 by itself.
-            score_threshold: the least score in the detector's own unit; None is its default.
+            score_threshold: the least score in the detector's own unit, whatever presence says;
+                None is its default, with which score and presence decide together.
             max_faces: how many faces `analyze` answers at most; None answers all.
             providers: onnxruntime's execution providers, the preferred first: names, or pairs of
                 name and options. None is the CPU. One that is not there is warned of.
@@ -96,12 +95,17 @@ class FaceShapeEngine:
             "providers": providers,
         }
         present = present_providers(CPU_ONLY if providers is None else providers)
+        confirmation = PRESENCE_ALONE
         if detector == "dlib":
-            self._passes = _dlib_passes(smallest_face, score_threshold)
+            self._detectors, self._passes = _dlib_passes(smallest_face, score_threshold)
         else:
             network = OnnxModel(model_entry("detector"), threads, present)
-            self._passes = _own_passes(OnnxDetector(network, smallest_face, score_threshold))
+            own = OnnxDetector(network, smallest_face, score_threshold)
+            self._detectors, self._passes = _own_passes(own)
+            if score_threshold is None:
+                confirmation = Confirmation.shipped(network.entry.facts)
         self._landmarker = Landmarker.shipped(threads, present)
+        self._chooser = FaceChooser(self._landmarker, confirmation)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self._arguments, "max_faces": self.max_faces}
@@ -126,7 +130,7 @@ class FaceShapeEngine:
         *,
         channels: Channels = "rgb",
     ) -> list[FaceShape]:
-        """Return the faces of a picture, the largest first.
+        """Return the faces of a picture, the largest by its landmarks first.
 
         Args:
             image: a path, the bytes of a file, an open file, a picture of Pillow's or an array, RGB
@@ -143,12 +147,13 @@ class FaceShapeEngine:
             ParameterError: mode is neither 0 nor 1, or the array is not a picture.
         """
         mode = _checked_mode(mode)
-        pixels = load_image(image, channels=channels)
+        pixels = lit(load_image(image, channels=channels))
         wanted = 1 if mode == Mode.LARGEST else self.max_faces
         faces: list[FaceShape] = []
-        for detector in self._passes[bool(rotate), mode]:
-            faces = self._confirmed(pixels, _largest_first(detector.detect(pixels)), wanted)
-            if faces:
+        for search in self._passes[bool(rotate), mode]:
+            candidates = search.candidates(pixels)
+            faces = self._chooser.choose(pixels, candidates, wanted, bool(rotate)) or faces
+            if faces and landmark_areas(faces[:1])[0] >= search.overlooked_area(pixels):
                 break
         return faces
 
@@ -178,8 +183,8 @@ class FaceShapeEngine:
             ImageError: the picture cannot be read.
             ParameterError: the array is not a picture.
         """
-        [detector] = self._passes[bool(rotate), Mode.ALL]
-        return _largest_first(detector.detect(load_image(image, channels=channels)))
+        pixels = lit(load_image(image, channels=channels))
+        return _largest_first(self._detectors[bool(rotate)].detect(pixels))
 
     def landmarks(
         self,
@@ -202,7 +207,7 @@ class FaceShapeEngine:
             ShapeError: boxes are not (N, 4) numbers, not within ten million pixels of the origin,
                 or a side is under 1e-12 pixels; roll is not (N,) finite numbers.
         """
-        pixels = load_image(image, channels=channels)
+        pixels = lit(load_image(image, channels=channels))
         boxes, angles = _checked_boxes(boxes, roll)
         return self._landmarker.locate(pixels, boxes, angles).points
 
@@ -225,69 +230,30 @@ class FaceShapeEngine:
         """
         if not isinstance(found, Detections):
             raise ParameterError(f"found is what detect returns, not {type(found).__name__}")
-        pixels = load_image(image, channels=channels)
+        pixels = lit(load_image(image, channels=channels))
         _checked_boxes(found.boxes, found.roll)
-        return self._shapes(pixels, found)
-
-    def _confirmed(
-        self, pixels: RGBImage, found: Detections, wanted: int | None
-    ) -> list[FaceShape]:
-        """Return the shapes of the first `wanted` detections that are faces; None: of all."""
-        wanted = wanted or max(1, len(found))
-        faces: list[FaceShape] = []
-        # The largest detection may be a false alarm; those behind it are only looked at then.
-        for start in range(0, len(found), wanted):
-            shapes = self._shapes(pixels, found[start : start + wanted])
-            faces += [face for face in shapes if face.presence >= LEAST_PRESENCE]
-            faces = _distinct(faces)
-            if len(faces) >= wanted:
-                break
-        return faces[:wanted]
-
-    def _shapes(self, pixels: RGBImage, found: Detections) -> list[FaceShape]:
-        located = self._landmarker.locate(pixels, found.boxes, found.roll)
-        return [
-            FaceShape(
-                points=located.points[i],
-                dense=located.dense[i],
-                box=found.boxes[i],
-                score=float(found.scores[i]),
-                presence=float(located.presence[i]),
-                roll=float(located.roll[i]),
-                confidence=None if located.confidence is None else located.confidence[i],
-            )
-            for i in range(len(found))
-        ]
+        return self._chooser.shapes(pixels, found)
 
 
-def _own_passes(detector: OnnxDetector) -> _Passes:
-    """Find the largest face from coarse to fine: the fine pass runs if the coarse finds nothing."""
-    by_mode: dict[Mode, tuple[Detector, ...]] = {
-        Mode.ALL: (detector,),
-        Mode.LARGEST: (FirstLook(detector), detector),
+def _own_passes(own: OnnxDetector) -> tuple[_Detectors, _Passes]:
+    """Find the largest face from coarse to fine: the fine look is taken where it may matter."""
+    by_mode: dict[Mode, tuple[Search, ...]] = {
+        Mode.ALL: (own,),
+        Mode.LARGEST: (FirstLook(own), own),
     }
-    turned = {(True, mode): passes for mode, passes in by_mode.items()}
-    upright = {(False, mode): tuple(map(UprightFaces, each)) for mode, each in by_mode.items()}
-    return turned | upright
+    passes = {(rotate, mode): by_mode[mode] for rotate in (False, True) for mode in Mode}
+    return {False: UprightFaces(own), True: own}, passes
 
 
-def _dlib_passes(smallest_face: float, threshold: float | None) -> _Passes:
+def _dlib_passes(smallest_face: float, threshold: float | None) -> tuple[_Detectors, _Passes]:
     upright = DlibDetector(smallest_face, threshold)
-    turned = RotationSearch(upright)
-    return {
-        (rotate, mode): (turned if rotate else upright,)
-        for rotate in (False, True)
+    detectors: _Detectors = {False: upright, True: RotationSearch(upright)}
+    passes = {
+        (rotate, mode): (AllFinds(detector),)
+        for rotate, detector in detectors.items()
         for mode in Mode
     }
-
-
-def _distinct(faces: list[FaceShape]) -> list[FaceShape]:
-    """Return the faces in their order without those whose landmarks met on a better one's."""
-    if len(faces) < 2:
-        return faces
-    boxes = enclosing_boxes(np.stack([face.points for face in faces]))
-    kept = non_maximum_suppression(boxes, [face.score for face in faces], _SAME_FACE_IOU)
-    return [faces[i] for i in np.sort(kept)]
+    return detectors, passes
 
 
 def _largest_first(found: Detections) -> Detections:

@@ -6,7 +6,7 @@ Coordinates are pixels of the upright picture, y down and continuous: the upper 
 
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -44,21 +44,30 @@ class Detections:
         boxes: (N, 4) float32 x0 y0 x1 y1, tight around brow to chin.
         scores: (N,) float32, in the detector's own unit; more is surer.
         roll: (N,) float32 degrees, clockwise as seen; 0 is upright.
+        keypoints: (N, 5, 2) float32 eyes, nose, corners of the mouth, image-left of the upright
+            face first; NaN where the detector tells none, which is what leaving them out says.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     roll: NDArray[np.float32]
+    keypoints: NDArray[np.float32] = field(
+        default_factory=lambda: np.empty((0, 5, 2), np.float32), repr=False
+    )
 
     def __post_init__(self) -> None:
-        for name, trailing in (("boxes", (4,)), ("scores", ()), ("roll", ())):
+        if len(self.keypoints) == 0 and np.ndim(self.scores) == 1:
+            unknown = np.full((len(self.scores), 5, 2), np.nan, np.float32)
+            object.__setattr__(self, "keypoints", unknown)
+        columns = (("boxes", (4,)), ("scores", ()), ("roll", ()), ("keypoints", (5, 2)))
+        for name, trailing in columns:
             values = np.asarray(getattr(self, name), np.float32)
             if values.shape[1:] != trailing or values.ndim != 1 + len(trailing):
                 wanted = ", ".join(map(str, ("N", *trailing)))
                 raise ShapeError(f"{name} must be ({wanted}), not {values.shape}")
             object.__setattr__(self, name, values)
-        if not len(self.boxes) == len(self.scores) == len(self.roll):
-            raise ShapeError("boxes, scores and roll must be equally many")
+        if len({len(getattr(self, name)) for name, _ in columns}) > 1:
+            raise ShapeError("boxes, scores, roll and keypoints must be equally many")
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -88,7 +97,8 @@ class Detections:
         return Detection(self.boxes[place], float(self.scores[place]), float(self.roll[place]))
 
     def _selected(self, index: NDArray[Any] | slice) -> "Detections":
-        return Detections(self.boxes[index], self.scores[index], self.roll[index])
+        columns = (self.boxes, self.scores, self.roll, self.keypoints)
+        return Detections(*(column[index] for column in columns))
 
     def __repr__(self) -> str:
         first = [_described(each.box, score=each.score, roll=each.roll) for each in self[:_SHOWN]]

@@ -140,7 +140,6 @@ def test_one_face_is_answered_once(engine, portrait):
     """Two boxes of one face, as a detector may give them, lead to the same landmarks."""
     picture = collage(portrait, [200, 320, 256])
     eager = FaceShapeEngine(threads=1, score_threshold=0.1)
-    assert len(eager.detect(picture)) > 3
     boxes = enclosing_boxes(np.stack([face.points for face in eager.analyze(picture)]))
     overlaps = box_iou(boxes, boxes) - np.eye(len(boxes))
     assert overlaps.max() < 0.5
@@ -198,6 +197,55 @@ def test_dlib_remains(portrait, face):
     [found] = FaceShapeEngine(detector="dlib", threads=1).analyze(portrait)
     off = np.linalg.norm(found.points - face.points, axis=1).mean()
     assert off < 0.01 * interocular_distance(face.points)
+
+
+@pytest.mark.parametrize("side", [300, 420, 640, 900, 1400])
+def test_a_large_upside_down_portrait_is_not_answered_as_upright(engine, portrait, side):
+    large = cv2.resize(portrait, (side, side), interpolation=cv2.INTER_CUBIC)
+    upside_down = np.ascontiguousarray(large[::-1, ::-1])
+    for mode in Mode:
+        assert engine.analyze(upside_down, mode) == []
+        [turned] = engine.analyze(upside_down, mode, rotate=True)
+        assert abs(turned.roll) > 160
+        [upright] = engine.analyze(large, mode, rotate=True)
+        assert abs(upright.roll) < 20
+
+
+def test_the_largest_is_the_first_of_all_in_groups(engine, portrait):
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        sides = rng.integers(90, 260, rng.integers(2, 6)).tolist()
+        picture = collage(portrait, sides)
+        everybody, [largest] = engine.analyze(picture), engine.analyze(picture, Mode.LARGEST)
+        areas = box_area(enclosing_boxes(np.stack([face.points for face in everybody])))
+        assert (np.diff(areas) <= 0).all()
+        found = box_area(enclosing_boxes(largest.points[None]))[0]
+        assert found > 0.97 * areas[0]
+
+
+def test_a_panorama_is_answered_whole(engine, portrait):
+    panorama = np.full((400, 4000, 3), 128, np.uint8)
+    for left in range(120, 3700, 470):
+        panorama[70:326, left : left + 256] = portrait
+    assert len(engine.analyze(panorama)) == 8
+    assert len(engine.analyze(np.ascontiguousarray(panorama.transpose(1, 0, 2)), rotate=True)) == 8
+
+
+@pytest.mark.parametrize("factor", [0.2, 0.08, 0.05])
+def test_a_face_in_the_dark_is_found_where_it_is(engine, portrait, face, factor):
+    dark = np.round(portrait * factor).astype(np.uint8)
+    [found] = engine.analyze(dark)
+    off = np.linalg.norm(found.points - face.points, axis=1).mean()
+    assert off < 0.06 * interocular_distance(face.points)
+    assert len(engine.detect(dark)) == 1
+    assert engine.shapes(dark, engine.detect(dark))[0].presence > 0.9
+
+
+def test_a_threshold_of_ones_own_is_the_only_score_that_counts(portrait):
+    picture = collage(portrait, [200, 320, 256])
+    everything = FaceShapeEngine(threads=1, score_threshold=0.01)
+    assert len(everything.analyze(picture)) == 3
+    assert FaceShapeEngine(threads=1, score_threshold=1.0).analyze(picture) == []
 
 
 def test_pictures_as_people_have_them(engine, portrait, face):

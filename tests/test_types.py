@@ -26,6 +26,17 @@ def test_detections_are_selected_together():
     assert found[:1].scores.dtype == np.float32
 
 
+def test_keypoints_are_selected_too_and_unknown_where_left_out():
+    keypoints = np.arange(20).reshape(2, 5, 2)
+    found = Detections(np.zeros((2, 4)), [0.1, 0.2], [0, 0], keypoints)
+    np.testing.assert_array_equal(found[[1]].keypoints, keypoints[1:])
+    unknown = Detections(np.zeros((2, 4)), [0.1, 0.2], [0, 0]).keypoints
+    assert unknown.shape == (2, 5, 2)
+    assert np.isnan(unknown).all()
+    with pytest.raises(ShapeError):
+        Detections(np.zeros((2, 4)), [0.1, 0.2], [0, 0], keypoints[:1])
+
+
 @pytest.mark.parametrize(
     ("boxes", "scores", "roll"),
     [

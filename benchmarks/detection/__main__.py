@@ -30,6 +30,15 @@ from benchmarks.detection.contenders import (
 )
 from benchmarks.detection.pictures import TestSet, load_test_sets, load_wider_list
 from benchmarks.detection.speed import engine_speed_table, speed_table
+from benchmarks.detection.staged import (
+    close_ups,
+    dimmed,
+    groups,
+    large_portraits,
+    panoramas,
+    plain_backdrops,
+)
+from benchmarks.detection.staged_tables import hard_table, largest_table, upside_down_table
 from benchmarks.detection.tables import (
     Trial,
     accuracy_table,
@@ -42,8 +51,10 @@ from benchmarks.detection.tables import (
 from benchmarks.result_table import Table
 from faceshape import FaceShapeEngine
 from faceshape.vision.networks import manifest
+from scripts.detector.data import load_face_pictures, load_scenes
 
-_SECTIONS = ("upright", "turned", "empty", "landmarks", "speed")
+_SECTIONS = ("upright", "turned", "empty", "portraits", "groups", "hard", "landmarks", "speed")
+_DIMMED = (0.2, 0.08)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -80,6 +91,27 @@ def picture_tables(
         yield rotation_table(contenders, exhaustive, recall_only)
 
 
+def staged_tables(
+    contenders: Sequence[Contender],
+    engines: Mapping[str, FaceShapeEngine],
+    data: Path,
+    sections: Sequence[str],
+    sample: int | None,
+) -> Iterator[Table]:
+    """Give the tables on pictures that are hard in one respect; for the arguments see `main`."""
+    faces, scenes = load_face_pictures(data / "faces"), load_scenes(data / "scenes")
+    faces, scenes = faces.only(faces.validation), scenes.only(scenes.validation)
+    portraits, backdrops = large_portraits(faces), plain_backdrops(scenes)
+    if "portraits" in sections:
+        yield upside_down_table(contenders, portraits.sample(sample))
+    if "groups" in sections:
+        yield largest_table(contenders, engines, groups(faces, backdrops).sample(sample))
+    if "hard" in sections:
+        plain = [panoramas(faces, backdrops), close_ups(faces), portraits]
+        sets = [*plain, *(dimmed(portraits, factor) for factor in _DIMMED)]
+        yield hard_table(contenders, [each.sample(sample) for each in sets])
+
+
 def landmarks_table(engines: Mapping[str, FaceShapeEngine], data: Path, limit: int | None) -> Table:
     """Return what the crops that the detectors hand over cost the landmarks."""
     first, *_ = engines.values()
@@ -109,6 +141,8 @@ def tables(
             scenes = sets[0]
             empty = np.setdiff1d(np.arange(len(scenes)), scenes.picture)
             yield false_alarms_table(contenders, engines, scenes.take(empty).pictures)
+    if data is not None and {"portraits", "groups", "hard"} & set(sections):
+        yield from staged_tables(contenders, engines, data, sections, sample)
     if data is not None and "landmarks" in sections:
         yield landmarks_table(engines, data, sample)
     if "speed" in sections:

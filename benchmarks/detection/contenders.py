@@ -17,14 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.contenders import open_session
-from faceshape.engine import LEAST_PRESENCE
 from faceshape.types import Detections
+from faceshape.vision.choice import FaceChooser
+from faceshape.vision.confirmation import Confirmation
 from faceshape.vision.detector import (
     Detector,
     DlibDetector,
     FirstLook,
     OnnxDetector,
     RotationSearch,
+    Search,
     UprightFaces,
 )
 from faceshape.vision.geometry import (
@@ -39,9 +41,9 @@ from faceshape.vision.networks import OnnxModel, manifest, model_entry
 
 __all__ = [
     "SMALL",
+    "AnalyzedFaces",
     "BoxConvention",
     "Calibrated",
-    "ConfirmedFaces",
     "Contender",
     "HogDetector",
     "RfbDetector",
@@ -107,7 +109,7 @@ SMALL = 8
 
 # The least scores of the curves; what is below is almost all wrong.
 _HOG_FLOOR, _NETWORK_FLOOR = -0.6, 0.02
-_CONFIRMED_FLOOR = 0.2  # landmarks take time
+_EVIDENCE_FLOOR = 0.0
 
 # Looked at in one picture: with a low threshold a detector has thousands.
 _MOST_CANDIDATES = 1000
@@ -177,24 +179,27 @@ class YunetDetector:
         return _best_first(boxes, found[:, 14], line_roll(found[:, 4:6], found[:, 6:8]))
 
 
-class ConfirmedFaces:
-    """A detector's finds as `analyze` judges them: presence in the score, landmarks for a box."""
+class AnalyzedFaces:
+    """What `analyze` answers of all faces; a score is the evidence, a box the landmarks' extent."""
 
-    _OVERLAP = 0.5  # the engine's
-
-    def __init__(self, detector: Detector, landmarker: Landmarker) -> None:
-        """Take both stages."""
-        self._detector, self._landmarker = detector, landmarker
+    def __init__(self, search: Search, least_evidence: float, rotate: bool) -> None:
+        """Take the search, how much evidence is enough, and whether turned faces are wanted."""
+        self._search, self._rotate = search, rotate
+        self._confirmation = replace(_own_confirmation(), least_evidence=least_evidence)
+        self._chooser = FaceChooser(_own_landmarker(), self._confirmation)
 
     def detect(self, image: RGBImage) -> Detections:
         """See `Detector`."""
-        found = self._detector.detect(image)
-        located = self._landmarker.locate(image, found.boxes, found.roll)
-        upright = boxes_along_roll(located.dense, located.roll)
+        faces = self._chooser.choose(image, self._search.candidates(image), None, self._rotate)
+        if not faces:
+            return Detections.none()
+        roll = np.array([face.roll for face in faces])
+        upright = boxes_along_roll(np.stack([face.dense for face in faces]), roll)
         centres, sizes = (upright[:, :2] + upright[:, 2:]) / 2, upright[:, 2:] - upright[:, :2]
-        boxes = ellipse_boxes(centres, sizes, located.roll)
-        scores = found.scores * located.presence
-        return Detections(boxes, scores, located.roll)[_suppressed(boxes, scores, self._OVERLAP)]
+        evidence = self._confirmation.evidence(
+            [face.score for face in faces], [face.presence for face in faces]
+        )
+        return _best_first(ellipse_boxes(centres, sizes, roll), evidence, roll)
 
 
 class RfbDetector:
@@ -303,8 +308,8 @@ def own_contenders() -> list[Contender]:
     """Return faceshape's own detector; nothing as long as the package has no model of it.
 
     Upright faces (what NeedRotateDetection = 0 asks for), those of any roll, upright ones down to
-    `SMALL` pixels, where the engine's default ends at 20, and what is left of the first two once
-    the landmarks' presence score had its say, as in `analyze`.
+    `SMALL` pixels, where the engine's default ends at 20, and what `analyze` makes of the
+    candidates with the landmarks' help, without and with NeedRotateDetection.
     """
     if "detector" not in manifest():
         return []
@@ -320,17 +325,18 @@ def own_contenders() -> list[Contender]:
     }
     used, size = model.entry.facts["threshold"], model.entry.path.stat().st_size / 1e6
     alone = [Contender(name, way, used, _NETWORK_FLOOR, size) for name, way in ways.items()]
-    confirmed = [
+    least_score, enough = model.entry.facts["least_score"], _own_confirmation().least_evidence
+    analyzed = [
         Contender(
-            each.name.replace("faceshape", "analyze"),
-            lambda least, way=each.open: ConfirmedFaces(way(least), _own_landmarker()),
-            used * LEAST_PRESENCE,
-            _CONFIRMED_FLOOR,
+            name,
+            lambda least, rotate=rotate: AnalyzedFaces(own(least_score), least, rotate),
+            enough,
+            _EVIDENCE_FLOOR,
             None,
         )
-        for each in alone[:2]
+        for name, rotate in (("analyze", False), ("analyze, rotate", True))
     ]
-    return alone + confirmed
+    return alone + analyzed
 
 
 def first_look_contenders() -> list[Contender]:
@@ -348,6 +354,10 @@ def first_look_contenders() -> list[Contender]:
 @cache
 def _own_model() -> OnnxModel:
     return OnnxModel(model_entry("detector"), threads=1)
+
+
+def _own_confirmation() -> Confirmation:
+    return Confirmation.shipped(model_entry("detector").facts)
 
 
 @cache

@@ -34,9 +34,14 @@ __all__ = [
     "TestSet",
     "as_test_set",
     "composed",
+    "covering",
+    "in_memory",
     "load_test_sets",
     "load_wider_list",
+    "scaled",
+    "stick",
     "with_surroundings",
+    "without_faces",
 ]
 
 TURNS: Mapping[str, Callable[[Generator, int], NDArray[np.float64]]] = MappingProxyType(
@@ -175,7 +180,7 @@ def as_test_set(name: str, labelled: LabelledPictures) -> TestSet:
     boxes = labelled.boxes
     return TestSet(
         name=name,
-        pictures=_in_memory(labelled.pictures),
+        pictures=in_memory(labelled.pictures),
         picture=labelled.picture,
         centre=(boxes[:, :2] + boxes[:, 2:]) / 2,
         size=boxes[:, 2:] - boxes[:, :2],
@@ -217,10 +222,10 @@ def composed(
         box = faces.boxes[number]
         size = box[2:] - box[:2]
         wanted = np.exp(rng.uniform(np.log(_SMALLEST), np.log(_LARGEST)))
-        canvas = _cut_to(
+        canvas = covering(
             backdrops[rng.integers(len(backdrops))], _CANVASES[rng.integers(len(_CANVASES))], rng
         )
-        patch = _stick(canvas, faces.pictures[number], wanted / np.sqrt(size.prod()), rng)
+        patch = stick(canvas, faces.pictures[number], wanted / np.sqrt(size.prod()), rng)
         ratio = (patch[2:] - patch[:2]) / faces.pictures[number].shape[1::-1]
         pictures.append(canvas)
         centres.append(patch[:2] + ratio * (box[:2] + box[2:]) / 2)
@@ -229,7 +234,7 @@ def composed(
     count = len(pictures)
     return TestSet(
         name="composed",
-        pictures=_in_memory(pictures),
+        pictures=in_memory(pictures),
         picture=np.arange(count),
         centre=np.array(centres, np.float32).reshape(-1, 2),
         size=np.array(sizes, np.float32).reshape(-1, 2),
@@ -239,27 +244,31 @@ def composed(
     )
 
 
-def _cut_to(picture: RGBImage, size: tuple[int, int], rng: Generator) -> RGBImage:
+def covering(picture: RGBImage, size: tuple[int, int], rng: Generator) -> RGBImage:
     """Scale a picture until it covers (width, height) and cut out a random part."""
-    scale = max(size[0] / picture.shape[1], size[1] / picture.shape[0])
+    grown = scaled(picture, max(size[0] / picture.shape[1], size[1] / picture.shape[0]), size)
+    left, top = rng.integers(0, np.array(grown.shape[1::-1]) - size + 1)
+    return grown[top : top + size[1], left : left + size[0]].copy()
+
+
+def scaled(picture: RGBImage, scale: float, least: tuple[int, int] = (1, 1)) -> RGBImage:
+    """Return a picture enlarged or reduced, at least of a size (width, height)."""
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    grown = [max(s, round(scale * old)) for s, old in zip(size, picture.shape[1::-1], strict=True)]
-    scaled = cv2.resize(picture, grown, interpolation=way)
-    left, top = rng.integers(0, np.array(grown) - size + 1)
-    return scaled[top : top + size[1], left : left + size[0]].copy()
+    size = [max(s, round(scale * old)) for s, old in zip(least, picture.shape[1::-1], strict=True)]
+    return cv2.resize(picture, size, interpolation=way).astype(np.uint8, copy=False)
 
 
-def _stick(canvas: RGBImage, picture: RGBImage, scale: float, rng: Generator) -> NDArray[np.intp]:
+def stick(canvas: RGBImage, picture: RGBImage, scale: float, rng: Generator) -> NDArray[np.intp]:
     """Stick a scaled picture, at most as large as the canvas, on it; return where (4,)."""
-    room, old = np.array(canvas.shape[1::-1]), np.array(picture.shape[1::-1])
-    new = np.clip(np.round(old * min(scale, *(room / old))), 1, room).astype(int)
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    scaled = cv2.resize(picture, new.tolist(), interpolation=way)
-    left, top = rng.integers(0, room - new + 1)
-    part = canvas[top : top + new[1], left : left + new[0]]
-    share = _soft_edges(new, _SOFT_EDGE * new.min())[..., None]
-    part[:] = np.round(part + share * (scaled.astype(np.float32) - part)).astype(np.uint8)
-    return np.array([left, top, left + new[0], top + new[1]])
+    room = np.array(canvas.shape[1::-1])
+    new = scaled(picture, min(scale, *(room / picture.shape[1::-1])))
+    new = new[: room[1], : room[0]]
+    size = np.array(new.shape[1::-1])
+    left, top = rng.integers(0, room - size + 1)
+    part = canvas[top : top + size[1], left : left + size[0]]
+    share = _soft_edges(size, _SOFT_EDGE * size.min())[..., None]
+    part[:] = np.round(part + share * (new.astype(np.float32) - part)).astype(np.uint8)
+    return np.array([left, top, left + size[0], top + size[1]])
 
 
 def _soft_edges(size: NDArray[np.intp], width: float) -> NDArray[np.float32]:
@@ -313,5 +322,6 @@ def load_wider_list(annotations: Path, images: Path) -> TestSet:
     )
 
 
-def _in_memory(pictures: Sequence[RGBImage]) -> Pictures:
+def in_memory(pictures: Sequence[RGBImage]) -> Pictures:
+    """Return decoded pictures as `Pictures`."""
     return Pictures(len(pictures), lambda i: pictures[i])

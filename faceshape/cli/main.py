@@ -1,4 +1,4 @@
-"""The command line: ``faceshape analyze · track · serve · models · bench · doctor``."""
+"""The command line: ``faceshape analyze · fleet · track · serve · models · bench · doctor``."""
 
 import os
 import sys
@@ -10,6 +10,7 @@ from faceshape.cli.analyze import analyze
 from faceshape.cli.bench import bench
 from faceshape.cli.console import CommandLine
 from faceshape.cli.doctor import doctor
+from faceshape.cli.fleet import fleet
 from faceshape.cli.models import models
 from faceshape.cli.serve import serve
 from faceshape.cli.track import track
@@ -29,5 +30,5 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-for command in (analyze, track, serve, models, bench, doctor):
+for command in (analyze, fleet, track, serve, models, bench, doctor):
     main.add_command(command)

@@ -20,13 +20,12 @@ from faceshape.types import Detections, FaceShape, Mode
 from faceshape.video.one_euro import OneEuroFilter, Smoothing
 from faceshape.vision.geometry import (
     box_area,
-    box_iou,
     boxes_along_roll,
     enclosing_boxes,
-    non_maximum_suppression,
 )
 from faceshape.vision.image import Channels, RGBImage, load_image
 from faceshape.vision.landmarker import eye_line_roll
+from faceshape.vision.same_face import Places, distinct_shapes, same_faces
 
 __all__ = ["Engine", "TrackedFace", "Tracker"]
 
@@ -40,9 +39,6 @@ _REACH = 1.0
 # By which factor its size may have changed until then: the shape of a face that is being covered or
 # leaves the picture shrinks to what is seen of it.
 _GROWTH = 2.5
-# Two shapes that overlap more are one face; a detection that overlaps a shape more is that face.
-_SAME_SHAPE_IOU = 0.5
-_SAME_DETECTION_IOU = 0.3
 # By which factor a new face must be larger than a followed one to take its place.
 _TAKEOVER = 1.25
 # How quickly the estimate of a face's velocity follows, seconds: slowly enough to outlast the last
@@ -82,8 +78,9 @@ class Tracker:
     """Follows the faces of one video; its frames come in their order. Not for several threads.
 
     An id belongs to a place that moves, not to a person: a face that is lost and found again by
-    the detector near where it should be, within a second, keeps its id. Of two shapes that overlap
-    by more than half one is dropped, that which is farther from where its face was going.
+    the detector near where it should be, within a second, keeps its id. Of two shapes that are one
+    face (`faceshape.vision.same_face`) that is dropped which is farther from where its face was
+    going.
     """
 
     def __init__(
@@ -174,9 +171,8 @@ class Tracker:
             return
         shapes = self._engine.shapes(pixels, _places(self._tracks))
         found = [i for i, shape in enumerate(shapes) if shape.presence >= LEAST_PRESENCE]
-        boxes = _boxes([shapes[i] for i in found])
         surprise = [self._tracks[i].surprise(shapes[i], self._seconds) for i in found]
-        kept = non_maximum_suppression(boxes, -np.array(surprise), _SAME_SHAPE_IOU)
+        kept = distinct_shapes([shapes[i] for i in found], -np.array(surprise))
         alive = {found[each] for each in kept}
         lost = [track for i, track in enumerate(self._tracks) if i not in alive]
         for i in alive:
@@ -197,13 +193,13 @@ class Tracker:
         found = self._engine.detect(pixels, self._rotate)
         self._detected = self._seconds
         followed = [track.face for track in self._tracks]
-        overlaps = box_iou(found.boxes, _boxes(followed))
-        found = found[(overlaps <= _SAME_DETECTION_IOU).all(axis=1)]
+        known = same_faces(Places.of_detections(found), Places.of_shapes(followed))
+        found = found[~known.any(axis=1)]
         shapes = self._engine.shapes(pixels, found)
         shapes = [shape for shape in shapes if shape.presence >= LEAST_PRESENCE]
         scores = [math.inf] * len(followed) + [shape.score for shape in shapes]
-        distinct = non_maximum_suppression(_boxes(followed + shapes), scores, _SAME_SHAPE_IOU)
-        newcomers = [self._begin(shapes[i - len(followed)]) for i in distinct if i >= len(followed)]
+        kept = distinct_shapes(followed + shapes, scores)
+        newcomers = [self._begin(shapes[i - len(followed)]) for i in kept if i >= len(followed)]
         self._recognise(newcomers)
         self._tracks = self._select(newcomers)
         for track in self._tracks:
@@ -307,13 +303,6 @@ def _places(tracks: "Sequence[_Track]") -> Detections:
     roll = np.array([face.roll for face in faces], np.float32)
     boxes = boxes_along_roll(np.stack([face.dense for face in faces]), roll)
     return Detections(boxes.astype(np.float32), np.array([face.score for face in faces]), roll)
-
-
-def _boxes(faces: Sequence[FaceShape]) -> NDArray[np.float32]:
-    """Return the extents (N, 4) of landmarks."""
-    if not faces:
-        return np.empty((0, 4), np.float32)
-    return enclosing_boxes(np.stack([face.points for face in faces]))
 
 
 def _box(face: FaceShape) -> NDArray[np.float32]:

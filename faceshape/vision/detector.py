@@ -1,5 +1,6 @@
 """The detector stage: where in a picture are faces, and how far are they turned?"""
 
+import math
 import threading
 from functools import lru_cache
 from typing import Any, Protocol
@@ -9,25 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshape.types import Detections
+from faceshape.vision.confirmation import log_odds
 from faceshape.vision.geometry import (
     box_iou,
     ellipse_boxes,
     first_of_each,
-    non_maximum_suppression,
+    line_roll,
     turn_boxes,
     wrap_degrees,
 )
 from faceshape.vision.image import RGBImage
 from faceshape.vision.networks import OnnxModel
+from faceshape.vision.same_face import Places, distinct, same_faces, turned_against
 
 __all__ = [
+    "UPRIGHT",
+    "AllFinds",
     "Detector",
     "DlibDetector",
     "FirstLook",
     "OnnxDetector",
     "RotationSearch",
+    "Search",
     "UprightFaces",
 ]
+
+UPRIGHT = 45.0
+"""Up to which roll, in degrees, a face is upright."""
 
 
 class Detector(Protocol):
@@ -41,27 +50,44 @@ class Detector(Protocol):
         ...
 
 
+class Search(Protocol):
+    """Anything that finds what may be a face, for a closer look."""
+
+    def candidates(self, image: RGBImage) -> Detections:
+        """Return what may be a face of a picture (H, W, 3), best score first.
+
+        That goes down to scores at which most are false alarms. A face may come twice, as seen
+        upright and as seen upside down, where the scores are not clearly for one of them.
+        """
+        ...
+
+    def overlooked_area(self, image: RGBImage) -> float:
+        """Return how large a face may be, in pixels, and not be among the candidates."""
+        ...
+
+
 class OnnxDetector:
-    """Our own network: finds faces of any roll in one pass and tells the roll.
+    """Our own network: finds faces of any roll in one pass and tells the roll and five keypoints.
 
-    It looks at two copies of a picture. The fine one is reduced so far that the smallest wanted
-    face is just large enough for the network; its longer side is at least 416 pixels where the
-    picture has them, which costs little, and at most 1024, which bounds the time. The coarse one is
-    reduced further, for the faces that are too large for the network there. Nothing is ever
-    enlarged.
-
-    The first look for large faces alone has a copy of its own, of 120 pixels' height.
+    It looks at one to three copies of a picture. The fine one is reduced so far that the smallest
+    wanted face is just large enough for the network. Its longer side is at least 32 times as long
+    as that (416 pixels) where the picture has them, which costs little; its area is at most that
+    of 1024 × 576, which bounds the time: a panorama keeps its pixels. Each coarser copy is for the
+    faces that are too large for the network in the one before. Nothing is ever enlarged.
     """
 
-    _SMALLEST_INSIDE, _LARGEST_INSIDE = 13.0, 240.0  # pixels of a copy
-    _FINE_SIDES = (416, 1024)
-    _COARSE_SHARE = 0.385  # of the fine copy; from 416 it leads to 160, a multiple of 32
-    # From which size on, in pixels of the coarse copy, its faces count: where head and shoulders of
-    # a small face may look like a face, the fine copy is to be believed.
+    # Faces above this size in one copy are the next one's: from there on the network is unsure and
+    # sees faces upside down.
+    _LARGEST_INSIDE = 150.0
+    _LEAST_FINE_SIDE, _MOST_FINE_AREA = 32, 1024 * 576  # the side in smallest faces
+    _COARSE_SHARE = 0.385  # of the finer copy's sides; from 416 it leads to 160, a multiple of 32
+    # From which size on, in pixels of a coarse copy, its faces count: where head and shoulders of
+    # a small face may look like a face, the finer copy is to be believed.
     _LEAST_COARSE = 48.0
-    # The first look's copy: its shorter and its longer side at most, and the smallest face in it.
-    _FIRST_LOOK_SIDES, _LEAST_IN_FIRST_LOOK = (120, 224), 20.0
-    _SAME_FACE_IOU, _AGREEING_IOU = 0.4, 0.6
+    # Of cells' boxes: of one face, and near enough for the mean to be better than either.
+    _SAME_CELLS_IOU, _AGREEING_IOU = 0.4, 0.6
+    # By how much surer, in log-odds, one of two that contradict each other is right at once.
+    _SURELY_RIGHT = 4.0
     _MOST_CANDIDATES = 500  # before suppression, so that no picture takes forever
     _SIZE_UNIT = 4.0  # strides that a logarithm of 0 stands for
 
@@ -77,68 +103,107 @@ class OnnxDetector:
                 height along the roll, and the offsets of eyes, nose and mouth corners, image-left
                 first, all in strides.
             smallest_face: its longer side in pixels of the picture.
-            threshold: the least score, 0 to 1; None is the one that the manifest has.
+            threshold: the least score of `detect`, 0 to 1, and of the candidates, too; None: both
+                are what the manifest has.
         """
+        facts = model.entry.facts
         self._model = model
-        self._strides = tuple(model.entry.facts["strides"])
+        self._strides = tuple(facts["strides"])
         self._smallest_face = smallest_face
-        self._threshold = model.entry.facts["threshold"] if threshold is None else threshold
+        self._smallest_inside: float = facts["smallest_face"]  # in pixels of the fine copy
+        self._threshold = facts["threshold"] if threshold is None else threshold
+        self._least_score = facts["least_score"] if threshold is None else threshold
 
     def detect(self, image: RGBImage) -> Detections:
         """Return the faces of a picture; see `Detector`."""
-        longest = max(image.shape[:2])
-        least, most = self._FINE_SIDES
-        wanted = longest * self._SMALLEST_INSIDE / self._smallest_face
-        side = min(max(wanted, least), most, longest)
-        passes = [self._candidates(image, side / longest, self._smallest_face)]
-        if side > self._LARGEST_INSIDE:
-            coarse = self._COARSE_SHARE * side / longest
-            passes.append(self._candidates(image, coarse, self._LEAST_COARSE / coarse))
-        return self._distinct(passes)
+        return self.sure(self.candidates(image))
 
-    def detect_large(self, image: RGBImage) -> Detections:
-        """Return the faces that are large enough to be found in the first look's copy alone."""
-        scale = min(1.0, *np.divide(self._FIRST_LOOK_SIDES, sorted(image.shape[:2])).tolist())
-        smallest = max(self._smallest_face, self._LEAST_IN_FIRST_LOOK / scale)
-        return self._distinct([self._candidates(image, scale, smallest)])
+    def candidates(self, image: RGBImage) -> Detections:
+        """Return what may be a face; see `Search`."""
+        height, width = image.shape[:2]
+        wanted = self._smallest_inside / self._smallest_face
+        least = self._LEAST_FINE_SIDE * self._smallest_inside / max(height, width)
+        most = math.sqrt(self._MOST_FINE_AREA / (height * width))
+        scale = min(max(wanted, least), most, 1.0)
+        smallest, passes = self._smallest_face, []
+        while True:
+            last = scale * min(height, width) <= self._LARGEST_INSIDE
+            largest = np.inf if last else self._LARGEST_INSIDE / scale
+            passes.append(self._finds(image, scale, smallest, largest))
+            if last:
+                return self._hypotheses(np.concatenate(passes))
+            scale *= self._COARSE_SHARE
+            smallest = max(self._smallest_face, self._LEAST_COARSE / scale)
 
-    def _distinct(self, passes: list[NDArray[np.float32]]) -> Detections:
-        """Return each face once, of candidates from several copies of a picture."""
-        found = np.concatenate(passes)
+    def overlooked_area(self, image: RGBImage) -> float:
+        """Return 0: everything that is wanted is looked for."""
+        return 0.0
+
+    def candidates_at(self, image: RGBImage, scale: float, smallest: float) -> Detections:
+        """Return the candidates that one copy shows.
+
+        Args:
+            image: the picture.
+            scale: of the copy, at most 1.
+            smallest: longer side of a face in the copy, pixels.
+        """
+        least = max(self._smallest_face, smallest / scale)
+        return self._hypotheses(self._finds(image, scale, least, np.inf))
+
+    def sure(self, candidates: Detections) -> Detections:
+        """Return the candidates that the score alone is enough for, each face once."""
+        found = candidates[candidates.scores >= self._threshold]
+        return found[distinct(Places.of_detections(found), found.scores)]
+
+    def _hypotheses(self, found: NDArray[np.float32]) -> Detections:
+        """Return each face once, or twice where two of its finds contradict each other."""
         found = found[np.argsort(-found[:, 0], kind="stable")[: self._MOST_CANDIDATES]]
-        scores, boxes = found[:, 0], _boxes_and_roll(found)[0]
-        overlaps = box_iou(boxes, boxes)
-        kept = first_of_each(overlaps > self._SAME_FACE_IOU)
+        cells = _detections(found)
+        overlaps = box_iou(cells.boxes, cells.boxes)
+        overlaps[turned_against(cells.roll)] = 0
+        kept = first_of_each(overlaps > self._SAME_CELLS_IOU)
         # The cells about a face's middle are about equally right: their mean is better than one.
-        share = np.where(overlaps[kept] > self._AGREEING_IOU, scores, 0)
+        share = np.where(overlaps[kept] > self._AGREEING_IOU, cells.scores, 0)
         share /= share.sum(axis=1, keepdims=True)
-        boxes, roll = _boxes_and_roll(share @ found)
-        return Detections(boxes, scores[kept], roll)
+        means = share @ found
+        means[:, 0] = cells.scores[kept]
+        faces = _detections(means)
+        if len(faces) < 2:
+            return faces
+        odds, places = log_odds(faces.scores), Places.of_detections(faces)
+        undecided = np.abs(odds[:, None] - odds[None]) < self._SURELY_RIGHT
+        undecided &= turned_against(faces.roll)
+        return faces[first_of_each(same_faces(places, places) & ~undecided)]
 
-    def _candidates(self, image: RGBImage, scale: float, smallest: float) -> NDArray[np.float32]:
-        """Return what one copy shows of faces whose longer side is `smallest` at least.
+    def _finds(
+        self, image: RGBImage, scale: float, smallest: float, largest: float
+    ) -> NDArray[np.float32]:
+        """Return what one copy shows of faces whose longer side is within limits.
 
-        Rows (K, 7) of numbers that may be averaged, in the picture's pixels: the score,
-        the centre's x and y, the logarithms of width and height, the line from eye to eye.
+        Rows (K, 15) of numbers that may be averaged, in the picture's pixels: the score,
+        the centre's x and y, the logarithms of width and height, x and y of five keypoints.
         """
         copy, shrunk = _reduced_copy(image, scale)
         scores, geometry = (output[0] for output in self._model.run(copy[None]))
-        likely = np.flatnonzero(scores >= self._threshold)
+        likely = np.flatnonzero(scores >= self._least_score)
         centres, strides = (each[likely] for each in _cells(copy.shape[:2], self._strides))
         values = geometry[likely]
-        found = np.empty((len(likely), 7), np.float32)
+        found = np.empty((len(likely), 15), np.float32)
         found[:, 0] = scores[likely]
         found[:, 1:3] = (centres + values[:, :2] * strides) / shrunk
         found[:, 3:5] = values[:, 2:4].clip(-4, 4) + np.log(self._SIZE_UNIT * strides / shrunk)
-        found[:, 5:7] = (values[:, 6:8] - values[:, 4:6]) * (strides / shrunk)
-        large: NDArray[np.float32] = found[found[:, 3:5].max(axis=1) >= np.log(smallest)]
-        return large
+        found[:, 5:] = np.tile(centres / shrunk, 5) + values[:, 4:] * np.tile(strides / shrunk, 5)
+        size = found[:, 3:5].max(axis=1)
+        within: NDArray[np.float32] = found[(size >= np.log(smallest)) & (size < np.log(largest))]
+        return within
 
 
-def _boxes_and_roll(found: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the boxes (K, 4) and the roll (K,) of rows (K, 7) or of their means."""
-    roll = np.degrees(np.arctan2(found[:, 6], found[:, 5]))
-    return ellipse_boxes(found[:, 1:3], np.exp(found[:, 3:5]), roll), roll
+def _detections(found: NDArray[np.float32]) -> Detections:
+    """Return the detections of rows (K, 15) or of their means."""
+    keypoints = found[:, 5:].reshape(-1, 5, 2)
+    roll = line_roll(keypoints[:, 0], keypoints[:, 1]).astype(np.float32)
+    boxes = ellipse_boxes(found[:, 1:3], np.exp(found[:, 3:5]), roll)
+    return Detections(boxes, found[:, 0], roll, keypoints)
 
 
 @lru_cache(maxsize=16)
@@ -175,15 +240,53 @@ def _reduced_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.f
 
 
 class FirstLook:
-    """The faces that fill a good part of the picture, at a small part of the whole cost."""
+    """The faces that fill a good part of the picture, at a small part of the whole cost.
+
+    They are looked for in a copy of their own, of 120 pixels' height at most.
+    """
+
+    _SIDE, _AREA = 120, 120 * 224  # of the copy at most: its shorter side, and pixels
+    _SMALLEST_INSIDE = 20.0
+    # Mean side from which on no face in the copy is overlooked, so that the largest one is among
+    # those that were found.
+    _SURE_INSIDE = 24.0
 
     def __init__(self, detector: OnnxDetector) -> None:
-        """Take the detector whose coarse copy is looked at."""
+        """Take the detector that looks."""
         self._detector = detector
 
     def detect(self, image: RGBImage) -> Detections:
         """Return the large faces of a picture; see `Detector`."""
-        return self._detector.detect_large(image)
+        return self._detector.sure(self.candidates(image))
+
+    def candidates(self, image: RGBImage) -> Detections:
+        """Return what may be a large face; see `Search`."""
+        return self._detector.candidates_at(image, self._scale(image), self._SMALLEST_INSIDE)
+
+    def overlooked_area(self, image: RGBImage) -> float:
+        """See `Search`."""
+        return (self._SURE_INSIDE / self._scale(image)) ** 2
+
+    def _scale(self, image: RGBImage) -> float:
+        height, width = image.shape[:2]
+        by_area = math.sqrt(self._AREA / (height * width))
+        return min(1.0, float(self._SIDE / min(height, width)), by_area)
+
+
+class AllFinds:
+    """The search that takes a detector at its word."""
+
+    def __init__(self, detector: Detector) -> None:
+        """Take the detector."""
+        self._detector = detector
+
+    def candidates(self, image: RGBImage) -> Detections:
+        """See `Search`."""
+        return self._detector.detect(image)
+
+    def overlooked_area(self, image: RGBImage) -> float:
+        """See `Search`."""
+        return 0.0
 
 
 class UprightFaces:
@@ -196,7 +299,7 @@ class UprightFaces:
     def detect(self, image: RGBImage) -> Detections:
         """Return the upright faces of a picture; see `Detector`."""
         found = self._detector.detect(image)
-        return found[np.abs(found.roll) <= 45]
+        return found[np.abs(found.roll) <= UPRIGHT]
 
 
 class DlibDetector:
@@ -265,7 +368,6 @@ class RotationSearch:
     """
 
     _UPRIGHT_MARGIN = 0.5
-    _SAME_FACE_IOU = 0.3
 
     def __init__(self, detector: Detector) -> None:
         """Take the detector that sees each of the four turned pictures."""
@@ -280,7 +382,7 @@ class RotationSearch:
             np.concatenate([each.roll for each in passes]),
         )
         preference = found.scores + self._UPRIGHT_MARGIN * (np.abs(found.roll) < 45)
-        return found[non_maximum_suppression(found.boxes, preference, self._SAME_FACE_IOU)]
+        return found[distinct(Places.of_detections(found), preference)]
 
     def _detect_turned(self, image: RGBImage, turns: int) -> Detections:
         found = self._detector.detect(np.ascontiguousarray(np.rot90(image, turns)))

@@ -130,6 +130,17 @@ class Landmarker:
         roll = eye_line_roll(points).astype(np.float32)
         return DenseLandmarks(dense, points, presence, roll, confidence)
 
+    def first_presence(
+        self, image: RGBImage, boxes: ArrayLike, roll: ArrayLike
+    ) -> NDArray[np.float32]:
+        """Return what the first look alone makes of presence (N,), at a fifth of the cost.
+
+        The presence that `locate` returns is not above it; for the arguments see there.
+        """
+        crops = crop_transforms(boxes, roll, self._alignment.side, self._margin)
+        presence: NDArray[np.float32] = self._alignment.look(image, crops)[1]
+        return presence
+
     def _look(
         self, image: RGBImage, boxes: NDArray[np.float32], roll: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

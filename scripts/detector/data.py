@@ -1,5 +1,6 @@
 """The training data of the face detector: whole pictures with all that is known of their faces."""
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ SHIFT_DOWN = 0.131
 EXTENT = (1.018, 0.744)
 _TRUSTED_SCORE = 0.6
 _LEAST_SIDE = 6.0  # pixels; the keypoints of smaller faces are no more than a guess
+# Its face pictures and its scenes show the same people: none of them is held back.
+_NEVER_HELD_BACK = "e"
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,40 @@ class LabelledPictures:
             trusted=self.trusted[faces],
         )
 
+    def joined(self, others: "LabelledPictures") -> "LabelledPictures":
+        """Return these pictures and others behind them."""
+        first = len(self.pictures)
+
+        def column(name: str) -> NDArray:
+            return np.concatenate([getattr(self, name), getattr(others, name)])
+
+        return LabelledPictures(
+            pictures=self.pictures + others.pictures,
+            picture=np.concatenate([self.picture, others.picture + first]),
+            **{
+                name: column(name)
+                for name in (
+                    "exhaustive",
+                    "validation",
+                    "source",
+                    "boxes",
+                    "keypoints",
+                    "trusted",
+                )
+            },
+        )
+
     def roll(self) -> NDArray[np.float32]:
         """Return the angle (F,) of the line between the eyes, degrees clockwise."""
         return line_roll(self.keypoints[:, 0], self.keypoints[:, 1]).astype(np.float32)
 
 
 def load_face_pictures(folder: Path) -> LabelledPictures:
-    """Read every ``faces-*.npz``: one labelled face a picture; there may be others."""
+    """Read every ``faces-*.npz`` and ``presence-only.npz``: one labelled face a picture.
+
+    There may be others in it. A face without trusted landmarks has the box of the labelling
+    detector, brought to the landmarks' extent.
+    """
     faces = load_faces(folder)
     shards = [np.load(path) for path in sorted(folder.glob("faces-*.npz"))]
     keypoints = np.concatenate([shard["keypoints5"] for shard in shards]).astype(np.float32) / 32
@@ -76,12 +106,40 @@ def load_face_pictures(folder: Path) -> LabelledPictures:
         boxes_along_roll(faces.dense, roll),
         _landmark_extent(faces.boxes, roll),
     )
-    count = len(faces.pictures)
+    with_landmarks = _one_face_each(
+        list(faces.pictures), faces.validation, faces.source, boxes, keypoints
+    )
+    others = folder / "presence-only.npz"
+    return with_landmarks.joined(_load_boxes_only(others)) if others.exists() else with_landmarks
+
+
+def _load_boxes_only(path: Path) -> LabelledPictures:
+    """Read faces that have a box and keypoints, but no landmarks."""
+    shard = np.load(path)
+    keypoints = shard["keypoints5"].astype(np.float32) / 32
+    found = shard["box"].astype(np.float32) / 32
+    return _one_face_each(
+        list(pictures_of(shard)),
+        np.array([zlib.crc32(name.encode()) % 10 == 0 for name in shard["identity"]]),
+        shard["source"],
+        _landmark_extent(found, line_roll(keypoints[:, 0], keypoints[:, 1])),
+        keypoints,
+    )
+
+
+def _one_face_each(
+    pictures: list[NDArray[np.uint8]],
+    validation: NDArray[np.bool_],
+    source: NDArray[np.str_],
+    boxes: NDArray,
+    keypoints: NDArray[np.float32],
+) -> LabelledPictures:
+    count = len(pictures)
     return LabelledPictures(
-        pictures=faces.pictures,
+        pictures=pictures,
         exhaustive=np.zeros(count, bool),
-        validation=faces.validation,
-        source=faces.source,
+        validation=validation & (source != _NEVER_HELD_BACK),
+        source=source,
         picture=np.arange(count),
         boxes=boxes.astype(np.float32),
         keypoints=keypoints,
@@ -100,6 +158,7 @@ def load_scenes(folder: Path) -> LabelledPictures:
     def column(name: str) -> NDArray:
         return np.concatenate([shard[name] for shard in shards])[order]
 
+    source = np.concatenate([shard["source"] for shard in shards])
     found = column("box").astype(np.float32) / 8
     keypoints = column("keypoints5").astype(np.float32) / 8
     boxes = _landmark_extent(found, line_roll(keypoints[:, 0], keypoints[:, 1]))
@@ -107,8 +166,8 @@ def load_scenes(folder: Path) -> LabelledPictures:
     return LabelledPictures(
         pictures=[picture for shard in shards for picture in pictures_of(shard)],
         exhaustive=np.ones(sum(counts), bool),
-        validation=np.concatenate(held_back),
-        source=np.concatenate([shard["source"] for shard in shards]),
+        validation=np.concatenate(held_back) & (source != _NEVER_HELD_BACK),
+        source=source,
         picture=picture[order],
         boxes=boxes,
         keypoints=keypoints,

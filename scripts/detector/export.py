@@ -40,9 +40,17 @@ class Deployed(nn.Module):
 @click.command()
 @click.option("--weights", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--threshold", default=0.5, show_default=True, help="the engine's least score")
-def main(weights: Path, data: Path, threshold: float) -> None:
-    """Write the ONNX file and its manifest entry."""
+@click.option("--smallest-face", default=13.0, show_default=True, help="that it finds, in pixels")
+@click.option("--threshold", default=0.5, show_default=True, help="a score that is enough alone")
+@click.option("--least-score", default=0.3, show_default=True, help="that is worth a closer look")
+def main(
+    weights: Path, data: Path, smallest_face: float, threshold: float, least_score: float
+) -> None:
+    """Write the ONNX file and its manifest entry.
+
+    How score and presence decide together is to be chosen anew after that:
+    ``python -m benchmarks.detection.calibrate_confirmation``.
+    """
     network = DetectionNetwork()
     network.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
     network.eval()
@@ -54,7 +62,9 @@ def main(weights: Path, data: Path, threshold: float) -> None:
     facts = {
         "input": {"name": "pictures", "type": "uint8 NHWC, RGB, sides multiples of 32"},
         "strides": list(STRIDES),
+        "smallest_face": smallest_face,
         "threshold": threshold,
+        "least_score": least_score,
     }
     record("detector", path, facts)
     pictures = load_scenes(data / "scenes").pictures[:40:10]

@@ -20,14 +20,26 @@ from scripts.training.augmentation import (
     random_sensor,
 )
 
-SMALLEST, LARGEST = 10.0, 240.0  # faces, geometric mean of their sides, in pixels
+SMALLEST, LARGEST = 6.0, 240.0  # faces, geometric mean of their sides, in pixels
 # Of the large tiles, how many show a face that does not fit into them, and how large it is, in
 # sides of the tile: an eye or a mouth that fills a picture is no face.
 _CLOSE_UPS, _CLOSE_UP_SIZES = 0.12, (1.1, 2.0)
 # More would only make a face blurred; close-ups may be.
 _MOST_ENLARGED, _CLOSE_UP_MOST_ENLARGED = 2.5, 4.5
 # Faces with their surroundings are drawn more often than those cut out closely.
-_SHARE = {"u": 2.0, "k": 1.5, "m": 0.6}
+_SHARE = {
+    "u": 1.6,  # speakers
+    "k": 2.2,  # people with and without masks
+    "m": 0.5,  # press, cut at the chin
+    "v": 1.0,  # all ages and skins
+    "o": 1.0,  # children and old people, poor light
+    "y": 1.5,  # open mouths, turned heads, sunglasses
+    "f": 2.5,  # sharp; masks
+    "s": 1.2,  # sunglasses
+    "c": 0.6,  # cut out closely
+    "e": 2.5,  # real masks
+}
+_USUAL_SHARE = 1.0  # of a source that is not among them
 _FACES_OF_OTHERS = 0.775  # of the tiles that are not empty; the rest are scenes
 _BLANK_OF_EMPTY = 0.25  # photographs have no areas as flat as those of drawings and screens
 _MIRROR = [1, 0, 2, 4, 3]
@@ -41,7 +53,7 @@ class MosaicMaker:
         self._side = side
         self._faces, self._scenes = faces, scenes
         self._roll = {id(source): source.roll() for source in (faces, scenes)}
-        share = np.array([_SHARE[source] for source in faces.source])
+        share = np.array([_SHARE.get(source, _USUAL_SHARE) for source in faces.source])
         self._face_share = np.cumsum(share) / share.sum()
         inhabited, crowded = np.zeros((2, len(scenes.pictures)), bool)
         inhabited[scenes.picture] = True
@@ -89,7 +101,7 @@ class MosaicMaker:
         transform, scale = self._random_transform(source, number, square, size, rng)
         backdrop = None if rng.random() < 0.3 else self._backdrop(square, rng)
         tile = warp_crop(source.pictures[number], transform, square, backdrop)
-        tile = random_light(tile, rng)
+        tile = _darkened(random_light(tile, rng), rng)
         placed = _placed(source, rows, transform, scale)
         covered = source is self._faces and rng.random() < 0.25
         if covered and placed.size[0].min() > 0.35 * square:
@@ -117,7 +129,7 @@ class MosaicMaker:
         """Return a similarity (2, 3) to the tile and its scale; some face is wholly in it."""
         rows = source.faces_of(number)
         trusted = np.flatnonzero(source.trusted[rows]) + rows.start
-        roll = _random_roll(rng)
+        roll = _random_roll(rng, large=min(size) > 0.4 * self._side)
         if len(trusted):
             face = rng.choice(trusted)
             roll -= self._roll[id(source)][face]
@@ -170,8 +182,8 @@ def _blank(square: int, rng: Generator) -> Picture:
 
 
 def _tiles(side: int, rng: Generator) -> list[tuple[int, int, int, int]]:
-    """Cut a square into a grid of one to sixteen tiles, its lines somewhat moved."""
-    count = int(rng.choice([1, 2, 3, 4], p=[0.14, 0.30, 0.33, 0.23]))
+    """Cut a square into a grid of one to 25 tiles, its lines somewhat moved."""
+    count = int(rng.choice([1, 2, 3, 4, 5], p=[0.16, 0.28, 0.26, 0.18, 0.12]))
 
     def cuts() -> list[int]:
         inner = (np.arange(1, count) + rng.uniform(-0.2, 0.2, count - 1)) * side / count
@@ -185,14 +197,28 @@ def _tiles(side: int, rng: Generator) -> list[tuple[int, int, int, int]]:
     return tiles
 
 
-def _random_roll(rng: Generator) -> float:
-    """Return the roll of a face in degrees: mostly upright, often a quarter or a half turn."""
+def _random_roll(rng: Generator, large: bool) -> float:
+    """Return the roll of a face in degrees: mostly upright, often a quarter or a half turn.
+
+    In large tiles more faces are upside down: a large one looks like an upright one whose mouth is
+    on the forehead, all the more under a mask.
+    """
     kind = rng.random()
-    if kind < 0.45:
+    if kind < 0.42:
         return rng.normal(0, 14)
-    if kind < 0.70:
-        return rng.choice([90.0, 180.0, 270.0]) + rng.normal(0, 14)
+    if kind < (0.64 if large else 0.52):
+        return 180.0 + rng.normal(0, 14)
+    if kind < (0.74 if large else 0.68):
+        return rng.choice([90.0, 270.0]) + rng.normal(0, 14)
     return rng.uniform(-180, 180)
+
+
+def _darkened(tile: Picture, rng: Generator) -> Picture:
+    """Return the tile, one in twelve as dark as a room in the evening."""
+    if rng.random() > 1 / 12:
+        return tile
+    levels = np.round(np.arange(256) * np.exp(rng.uniform(np.log(0.2), np.log(0.6))))
+    return cv2.LUT(tile, levels.astype(np.uint8))
 
 
 def _placed(source: LabelledPictures, rows: slice, transform: NDArray, scale: float) -> PlacedFaces:

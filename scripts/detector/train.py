@@ -24,11 +24,13 @@ from scripts.training.shipped_weights import initial_option, load_weights
 
 SIDE = 256
 BATCH = 32
-PER_EPOCH = 6400  # mosaics
+PER_EPOCH = 3200  # mosaics
 VALIDATION = 640
 # In the last epochs more of the tiles are without faces: what is left then are false alarms.
 LAST_EPOCHS, EMPTY_SHARE = 6, (0.2, 0.4)
 VALIDATION_SEED = 16
+# From which size on, in pixels, a score is the root of the box's overlap; below it is nearer to 1.
+_SURE_SIZE = 24.0
 
 
 class Mosaics(Dataset):
@@ -98,17 +100,19 @@ class Loss(nn.Module):
         )
         extent = truth[:, 2:4].prod(dim=1).sqrt()
         overlap = overlap_along_roll(centre, size, truth)
+        # A pixel is a tenth of a small face: its overlap says little of how sure one may be.
+        quality = overlap.detach().clamp(0.04, 1) ** (0.5 * (extent / _SURE_SIZE).clamp(0.3, 1))
         apart = (keypoints - truth[:, 4:].unflatten(1, (5, 2))).abs().mean(dim=(1, 2)) / extent
         count = max(len(truth), 1)
         return {
-            "score_loss": self._score_loss(flat[..., 0], answers, overlap.detach()) / count,
+            "score_loss": self._score_loss(flat[..., 0], answers, quality) / count,
             "box_loss": 3.0 * (1 - overlap).sum() / count,
             "keypoint_loss": 6.0 * apart.sum() / count,
         }
 
-    def _score_loss(self, logits: Tensor, answers: Tensor, overlap: Tensor) -> Tensor:
+    def _score_loss(self, logits: Tensor, answers: Tensor, quality: Tensor) -> Tensor:
         target = torch.zeros_like(logits)
-        target[answers >= 0] = overlap.clamp(0.04, 1).sqrt()
+        target[answers >= 0] = quality
         score = logits.sigmoid()
         # Where a picture's other faces have no label, whatever looks like one is left alone.
         believed = (answers != IGNORED) & ~((answers == DOUBTFUL) & (score.detach() > 0.5))

@@ -181,6 +181,113 @@ def test_own_detector_and_rotation_search_agree(own, detector, portrait):
         assert abs(wrap_degrees(ours.roll[0] - theirs.roll[0])) < 45
 
 
+class Sizes:
+    """The network, which notes the sizes (height, width) of the copies that it is shown."""
+
+    def __init__(self, network):
+        self._network, self.entry, self.copies = network, network.entry, []
+
+    def run(self, batch):
+        self.copies.append(batch.shape[1:3])
+        return self._network.run(batch)
+
+
+@pytest.mark.parametrize(
+    ("size", "fine", "count"),
+    [
+        ((640, 480), (312, 416), 2),
+        ((1920, 1080), (576, 1024), 3),
+        ((4000, 400), (243, 2428), 2),  # the area is bounded, not the side
+        ((4000, 3000), (665, 887), 3),
+        ((200, 200), (200, 200), 2),  # a face may fill it
+        ((140, 120), (120, 140), 1),
+    ],
+)
+def test_copies_have_a_bounded_area_and_go_down_to_where_no_face_is_too_large(
+    network, size, fine, count
+):
+    noted = Sizes(network)
+    OnnxDetector(noted).detect(np.zeros((size[1], size[0], 3), np.uint8))
+    assert noted.copies[0] == tuple(-(-side // 32) * 32 for side in fine)
+    assert len(noted.copies) == count
+
+
+def test_a_panorama_keeps_the_pixels_of_its_faces(own, portrait):
+    panorama = np.full((400, 4000, 3), 128, np.uint8)
+    lefts = range(120, 3700, 470)
+    for left in lefts:
+        panorama[70:326, left : left + 256] = portrait
+    found = own.detect(panorama)
+    expected = [[left + 82, 70 + 86, left + 174, 70 + 174] for left in lefts]
+    assert (box_iou(expected, found.boxes).max(axis=1) > 0.5).all()
+
+
+@pytest.mark.parametrize("side", [130, 200, 300, 600, 1200])
+@pytest.mark.parametrize("margin", [1.0, 1.15, 1.3])
+def test_a_face_that_fills_the_picture_is_found(own, astronaut, face, margin, side):
+    corner_of_portrait = np.array([96, 0])
+    low, high = (corner_of_portrait + each for each in (face.points.min(0), face.points.max(0)))
+    corner = ((low + high) / 2 - margin * (high - low).max() / 2).astype(int)
+    edge = round(margin * (high - low).max())
+    close = astronaut[corner[1] : corner[1] + edge, corner[0] : corner[0] + edge]
+    found = own.detect(cv2.resize(close, (side, side), interpolation=cv2.INTER_CUBIC))
+    expected = np.concatenate([low - corner, high - corner]) * side / edge
+    assert box_iou(found.boxes, expected).max() > 0.5
+
+
+def test_candidates_go_further_down_and_detections_are_sure_ones(own, astronaut):
+    facts = model_entry("detector").facts
+    wide = cv2.resize(astronaut, (400, 400))
+    candidates, found = own.candidates(wide), own.detect(wide)
+    assert len(found) < len(candidates)
+    assert found.scores.min() >= facts["threshold"] > candidates.scores.min()
+    assert candidates.scores.min() >= facts["least_score"]
+    assert (np.diff(candidates.scores) <= 0).all()
+
+
+def test_keypoints_lie_on_eyes_nose_and_mouth(own, portrait, face):
+    keypoints = own.detect(portrait).keypoints[0]
+    mouth = face.group("Mouth")
+    expected = [*face.points[[88, 89]], face.group("Nose")[0], mouth[0], mouth[6]]
+    unit = np.linalg.norm(face.points[89] - face.points[88])
+    assert np.linalg.norm(keypoints - expected, axis=1).max() < 0.3 * unit
+
+
+class BothWaysUp:
+    """Finds one face twice: upright and, with the mouth on the forehead, upside down."""
+
+    def detect(self, image):
+        eyes = np.array([[40, 50], [60, 50]])
+        below, above = [[50, 60], [42, 70], [58, 70]], [[50, 40], [58, 30], [42, 30]]
+        keypoints = [[*eyes, *below], [*eyes[::-1], *above]]
+        return Detections([[28, 40, 72, 80], [28, 20, 72, 60]], [0.6, 0.9], [0, 180], keypoints)
+
+
+def test_the_same_eyes_are_one_face_before_upright_ones_are_chosen(own, portrait):
+    large = cv2.resize(portrait, (1000, 1000), interpolation=cv2.INTER_CUBIC)
+    upside_down = np.ascontiguousarray(large[::-1, ::-1])
+    assert len(own.detect(upside_down)) == 1
+    assert len(UprightFaces(own).detect(upside_down)) == 0
+    found = own.sure(BothWaysUp().detect(None))
+    assert found.roll.tolist() == [180]
+
+
+class UprightAndUpsideDown:
+    """Finds a face in the picture as it is and in the one that is upside down: the same eyes."""
+
+    def detect(self, image):
+        if image[0, 0].any() or image[-1, -1].any():
+            return Detections([[28, 40, 72, 80]], [0.6], [0])
+        return Detections.none()
+
+
+def test_rotation_search_answers_the_same_eyes_once():
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[0, 0] = 1
+    found = RotationSearch(UprightAndUpsideDown()).detect(picture)
+    assert found.roll.tolist() == [0]
+
+
 def test_smallest_face_and_threshold_leave_faces_out(network, astronaut):
     assert len(OnnxDetector(network, smallest_face=120).detect(astronaut)) == 0
     assert len(OnnxDetector(network, threshold=1.0).detect(astronaut)) == 0

@@ -200,7 +200,7 @@ def test_the_end(number, serve):
         time.sleep(0.5)
         late.sendall(b"}")
         assert b"MissingParameter.ErrorParameterEmpty" in late.recv(4096)
-        head, _, body = half.recv(4096).partition(b"\r\n\r\n")
+        head, _, body = b"".join(iter(lambda: half.recv(4096), b"")).partition(b"\r\n\r\n")
         assert b"connection: close" in head
         answer = json.loads(body)["Response"]
         assert answer["Error"]["Code"] == "FailedOperation.RequestTimeout"

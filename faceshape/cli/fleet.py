@@ -1,0 +1,147 @@
+"""``faceshape fleet``: plan a run over millions of pictures, run it, see how far it is."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from faceshape.errors import FaceShapeError
+from faceshape.mode import Mode
+from faceshape.processors import usable_processors
+
+if TYPE_CHECKING:
+    from faceshape.fleet.chunks import ChunkReport
+
+__all__ = ["fleet"]
+
+
+@click.group()
+def fleet() -> None:
+    """Analyse millions of pictures in chunks: on this machine, on Ray, Slurm or Kubernetes."""
+
+
+@fleet.command()
+@click.argument("source")
+@click.argument("out")
+@click.option("--chunk", default=10_000, show_default=True, type=click.IntRange(1))
+@click.option("--mode", type=click.Choice(["all", "largest"]), default="all", show_default=True)
+@click.option("--rotate", is_flag=True, help="Faces of any roll, not only about upright ones.")
+@click.option("--cloud-json", is_flag=True, help="Also write AnalyzeFace's response, as text.")
+@click.option("--picture-timeout", default=60.0, show_default=True, help="Seconds for a picture.")
+def plan(
+    source: str,
+    out: str,
+    chunk: int,
+    mode: str,
+    rotate: bool,
+    cloud_json: bool,
+    picture_timeout: float,
+) -> None:
+    """List the pictures of SOURCE and write the chunks of a run to OUT.
+
+    SOURCE is a folder, or an inventory: a Parquet file with a column path, or a text file with a
+    path on each line. SOURCE and OUT may be local or s3://, gs:// and others.
+    """
+    with _errors_told():
+        from faceshape import fleet as library
+
+        settings = library.FleetSettings(
+            mode=int(Mode[mode.upper()]),
+            rotate=rotate,
+            cloud_json=cloud_json,
+            picture_seconds=picture_timeout,
+        )
+        run = library.plan(source, out, chunk, settings)
+    click.echo(f"{run.pictures} pictures in {run.chunks} chunks")
+
+
+@fleet.command()
+@click.argument("out")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--workers", type=click.IntRange(1), help="local: processes; all cores if absent.")
+@click.option("--address", help="ray: the cluster's; absent: a new one on this machine.")
+@click.option(
+    "--chunk-index", type=click.IntRange(0), help="Only this chunk: for the tasks of an array job."
+)
+@click.option(
+    "--retry-errors",
+    "retry",
+    multiple=True,
+    metavar="CODE",
+    help="Analyse pictures with this error again, in chunks that are done, too.",
+)
+def run(
+    out: str,
+    engine: Literal["local", "ray"],
+    workers: int | None,
+    address: str | None,
+    chunk_index: int | None,
+    retry: tuple[str, ...],
+) -> None:
+    """Run the chunks of OUT that are not done. Run it again to go on after a stop."""
+    with _errors_told():
+        from faceshape import fleet as library
+
+        wanted = range(library.read_run(out).chunks) if retry else library.pending(out)
+        if chunk_index is not None:
+            wanted = [chunk_index]
+        if engine == "ray":
+            reports = library.on_ray(out, wanted, address, retry)
+        else:
+            reports = library.on_local(out, wanted, workers or usable_processors(), retry)
+        _show(reports, len(wanted))
+
+
+@fleet.command()
+@click.argument("out")
+def status(out: str) -> None:
+    """Print how far the run in OUT is, and its errors by code."""
+    with _errors_told():
+        from faceshape import fleet as library
+
+        found = library.status(out)
+    click.echo(f"{found.done} of {found.run.chunks} chunks are done")
+    click.echo(f"{found.answered} of {found.run.pictures} pictures are answered")
+    for code, count in sorted(found.errors.items(), key=lambda item: -item[1]):
+        click.echo(f"{count:8} {code}")
+    if found.done < found.run.chunks:
+        sys.exit(1)
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Tell what went wrong in a line, an extra that is missing by its name."""
+    try:
+        yield
+    except FaceShapeError as error:
+        raise click.ClickException(str(error)) from error
+    except ModuleNotFoundError as error:
+        extra = "ray" if error.name == "ray" else "arrow"
+        raise click.ClickException(f"{error}; pip install 'faceshape[{extra}]'") from error
+
+
+def _show(reports: "Iterator[ChunkReport]", chunks: int) -> None:
+    """Print a line for each chunk that is done, with the rate and the time that is left."""
+    started, pictures = time.monotonic(), 0
+    errors: Counter[str] = Counter()
+    for number, report in enumerate(reports, 1):
+        pictures += report.pictures
+        errors.update(report.errors)
+        seconds = time.monotonic() - started
+        left = seconds / number * (chunks - number)
+        click.echo(
+            f"chunk {report.index}: {report.pictures} pictures, "
+            f"{sum(report.errors.values())} errors; {number} of {chunks} chunks, "
+            f"{pictures / max(seconds, 1e-9):.1f} pictures/s, {_duration(left)} left",
+            err=True,
+        )
+    click.echo(f"{pictures} pictures, {sum(errors.values())} with an error")
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = divmod(round(seconds / 60), 60)[::-1]
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

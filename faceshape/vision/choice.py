@@ -1,0 +1,126 @@
+"""Which of a detector's finds are answered: confirmed by their landmarks, once each, by size."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceshape.types import Detections, FaceShape
+from faceshape.vision.confirmation import Confirmation
+from faceshape.vision.detector import UPRIGHT
+from faceshape.vision.geometry import box_area, enclosing_boxes
+from faceshape.vision.image import RGBImage
+from faceshape.vision.landmarker import Landmarker
+from faceshape.vision.same_face import Places, distinct_shapes, same_faces
+
+__all__ = ["FaceChooser", "landmark_areas"]
+
+# A detector's boxes are off: which share of a face's area a box has at least. Whatever may be among
+# the largest is looked at.
+_LEAST_SHARE = 0.4
+
+
+class FaceChooser:
+    """Looks at candidates and chooses the faces among them; safe to share between threads."""
+
+    def __init__(self, landmarker: Landmarker, confirmation: Confirmation) -> None:
+        """Take the landmark stage and the rule that says what a face is."""
+        self.landmarker, self._confirmation = landmarker, confirmation
+
+    def shapes(self, pixels: RGBImage, found: Detections) -> list[FaceShape]:
+        """Return the shape of each find, in their order."""
+        located = self.landmarker.locate(pixels, found.boxes, found.roll)
+        return [
+            FaceShape(
+                points=located.points[i],
+                dense=located.dense[i],
+                box=found.boxes[i],
+                score=float(found.scores[i]),
+                presence=float(located.presence[i]),
+                roll=float(located.roll[i]),
+                confidence=None if located.confidence is None else located.confidence[i],
+            )
+            for i in range(len(found))
+        ]
+
+    def choose(
+        self, pixels: RGBImage, found: Detections, wanted: int | None, rotate: bool
+    ) -> list[FaceShape]:
+        """Return the faces among candidates, the largest by their landmarks first.
+
+        Of two candidates that are one face, upside down the one and upright the other, that one is
+        believed for which there is more evidence.
+
+        Args:
+            pixels: the picture.
+            found: the candidates.
+            wanted: how many faces to return at most; None: all.
+            rotate: faces of any roll, not only upright ones.
+        """
+        if not rotate:
+            found = _with_an_upright_side(found)
+        areas = box_area(found.boxes)
+        order = np.argsort(-areas, kind="stable")
+        found, areas = found[order], areas[order]
+        wanted = wanted or max(1, len(found))
+        judged: list[tuple[FaceShape, bool]] = []
+        faces: list[FaceShape] = []
+        looked, until = 0, _reach(areas, wanted)
+        while looked < until:
+            judged += self._confirmed(pixels, found[looked:until])
+            faces = self._ranked(judged, rotate)
+            looked = until
+            if len(faces) >= wanted:
+                least = _LEAST_SHARE * landmark_areas(faces[wanted - 1 : wanted])[0]
+                until = int((areas >= least).sum())
+            else:
+                until = _reach(areas, looked + wanted)
+        return faces[:wanted]
+
+    def _confirmed(self, pixels: RGBImage, found: Detections) -> list[tuple[FaceShape, bool]]:
+        """Return the shapes of those that are faces, and whether each is upright."""
+        found = self._worth_a_look(pixels, found)
+        shapes = self.shapes(pixels, found)
+        are_faces = self._confirmation.is_face(found.scores, [each.presence for each in shapes])
+        upright = np.abs(found.roll) <= UPRIGHT
+        return [(shapes[i], bool(upright[i])) for i in np.flatnonzero(are_faces)]
+
+    def _worth_a_look(self, pixels: RGBImage, found: Detections) -> Detections:
+        """Return the finds without the doubtful ones that the first look refuses already."""
+        likely = found.scores >= self._confirmation.sure_score
+        doubtful = found[~likely]
+        if len(doubtful):
+            presence = self.landmarker.first_presence(pixels, doubtful.boxes, doubtful.roll)
+            likely[~likely] = self._confirmation.is_face(doubtful.scores, presence)
+        return found[likely]
+
+    def _ranked(self, judged: list[tuple[FaceShape, bool]], rotate: bool) -> list[FaceShape]:
+        """Return each face once, the largest first."""
+        shapes = [shape for shape, _ in judged]
+        evidence = self._confirmation.evidence(
+            [shape.score for shape in shapes], [shape.presence for shape in shapes]
+        )
+        kept = distinct_shapes(shapes, evidence)
+        faces = [shapes[i] for i in kept if rotate or judged[i][1]]
+        return [faces[i] for i in np.argsort(-landmark_areas(faces), kind="stable")]
+
+
+def landmark_areas(faces: list[FaceShape]) -> NDArray[np.float64]:
+    """Return the areas (N,) of the landmarks' extents."""
+    if not faces:
+        return np.empty(0)
+    return box_area(enclosing_boxes(np.stack([face.points for face in faces])))
+
+
+def _with_an_upright_side(found: Detections) -> Detections:
+    """Return the upright candidates, and those turned ones that may be the same face."""
+    upright = np.abs(found.roll) <= UPRIGHT
+    if upright.all():
+        return found
+    places = Places.of_detections(found)
+    return found[upright | same_faces(places, places)[:, upright].any(axis=1)]
+
+
+def _reach(areas: NDArray[np.float64], wanted: int) -> int:
+    """Return how many of the areas, descending, may be among the first `wanted` in truth."""
+    if wanted >= len(areas):
+        return len(areas)
+    return int((areas >= _LEAST_SHARE * areas[wanted - 1]).sum())

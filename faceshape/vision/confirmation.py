@@ -1,0 +1,72 @@
+"""Whether a find is a face: the detector's score and the regressor's presence decide together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["LEAST_PRESENCE", "PRESENCE_ALONE", "Confirmation", "log_odds"]
+
+LEAST_PRESENCE = 0.9
+"""Presence below which a detection is taken for a false alarm.
+
+Faces of the validation split have 0.99 and more, so there is room for worse ones.
+"""
+
+_LARGEST_ODDS = 12.0  # what is beyond is a matter of float32, not of the picture
+
+
+def log_odds(probability: ArrayLike) -> NDArray[np.float64]:
+    """Return ln(p / (1 − p)) of probabilities, not beyond ±12."""
+    least = 1 / (1 + np.exp(_LARGEST_ODDS))
+    clipped = np.clip(np.asarray(probability, np.float64), least, 1 - least)
+    odds: NDArray[np.float64] = np.log(clipped / (1 - clipped))
+    return odds
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The weights of what speaks for a find, and how much is enough.
+
+    The evidence for a face is a weighted sum of the log-odds of score and presence: the networks
+    see different crops, so that their errors are largely independent. A low score is enough where
+    presence is sure, and the other way round. `benchmarks.detection.calibrate_confirmation`
+    chooses the numbers on validation pictures.
+
+    Attributes:
+        score_weight: of the score's log-odds; 0 where a score is no probability.
+        presence_weight: of the presence's log-odds.
+        least_evidence: of a face.
+        sure_score: from which score on a find is most probably a face.
+    """
+
+    score_weight: float
+    presence_weight: float
+    least_evidence: float
+    sure_score: float
+
+    @classmethod
+    def shipped(cls, facts: Mapping[str, Any]) -> "Confirmation":
+        """Return what the manifest's entry of the detector says."""
+        return cls(**facts["confirmation"], sure_score=facts["threshold"])
+
+    def evidence(self, scores: ArrayLike, presence: ArrayLike) -> NDArray[np.float64]:
+        """Return the evidence (N,) for finds with these scores and presences (N,)."""
+        for_face: NDArray[np.float64] = self.presence_weight * log_odds(presence)
+        if self.score_weight:
+            for_face = for_face + self.score_weight * log_odds(scores)
+        return for_face
+
+    def is_face(self, scores: ArrayLike, presence: ArrayLike) -> NDArray[np.bool_]:
+        """Return which finds (N,) are faces; presence alone may refuse one."""
+        present = np.asarray(presence) >= LEAST_PRESENCE
+        faces: NDArray[np.bool_] = present & (
+            self.evidence(scores, presence) >= self.least_evidence
+        )
+        return faces
+
+
+PRESENCE_ALONE = Confirmation(0.0, 1.0, -np.inf, -np.inf)
+"""For scores that are no probabilities, or that somebody has set a limit to."""
