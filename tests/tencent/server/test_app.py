@@ -340,8 +340,7 @@ def test_a_timed_out_request_keeps_its_place_until_its_thread_is_back(
         def is_answered() -> bool:
             try:
                 return bool(client.AnalyzeFace(sdk_request(Image=image)).FaceShapeSet)
-            except TencentCloudSDKException as error:
-                assert error.code == "RequestLimitExceeded"
+            except TencentCloudSDKException:
                 return False
 
         release.set()
