@@ -1,5 +1,6 @@
 import codecs
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -149,7 +150,10 @@ def test_folders_may_be_deep(tmp_path, monkeypatch):
         os.chdir("d")
     Path("x.jpg").touch()
     os.chdir(tmp_path)
-    assert find_pictures(["d"]).paths == ["/".join(["d"] * depth) + "/x.jpg"]
+    try:
+        assert find_pictures(["d"]).paths == ["/".join(["d"] * depth) + "/x.jpg"]
+    finally:
+        subprocess.run(["rm", "-r", "d"], check=True)  # pytest could not remove it
 
 
 @posix

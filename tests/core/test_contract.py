@@ -125,7 +125,9 @@ def test_published_outputs_come_back_within_a_pixel(output):
 def test_resampling_twice_changes_little(face):
     again = resample(face.points[None], "contract90")[0]
     unit = interocular_distance(face.points)
-    assert np.linalg.norm(again - face.points, axis=1).max() < 0.025 * unit  # at the ends of the brows
+    assert (
+        np.linalg.norm(again - face.points, axis=1).max() < 0.025 * unit
+    )  # at the ends of the brows
 
 
 def test_points_of_a_run_are_uniform_in_arc_length():
