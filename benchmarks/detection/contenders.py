@@ -37,6 +37,7 @@ from faceshape.vision.geometry import (
 )
 from faceshape.vision.image import RGBImage
 from faceshape.vision.landmarker import Landmarker
+from faceshape.vision.light import lit
 from faceshape.vision.networks import OnnxModel, manifest, model_entry
 
 __all__ = [
@@ -190,6 +191,7 @@ class AnalyzedFaces:
 
     def detect(self, image: RGBImage) -> Detections:
         """See `Detector`."""
+        image = lit(image)
         faces = self._chooser.choose(image, self._search.candidates(image), None, self._rotate)
         if not faces:
             return Detections.none()
