@@ -24,7 +24,7 @@ from faceshape.vision.geometry import boxes_along_roll, ellipse_boxes
 from faceshape.vision.landmarker import Landmarker
 from faceshape.vision.light import lit
 from faceshape.vision.networks import OnnxModel, model_entry
-from scripts.training.shipped_models import record
+from scripts.training.manifest import record
 
 _SETS = ("scenes", "composed", "portraits")
 _LEAST_SIDE = 16.0  # pixels; what is smaller was not asked for

@@ -164,6 +164,8 @@ def _file_system(where: str) -> tuple[pafs.FileSystem, str]:
     if is_local(where):
         return pafs.LocalFileSystem(), os.path.abspath(where)  # noqa: PTH100  # of links, too
     scheme, _, rest = where.partition("://")
+    if scheme == "file":
+        return pafs.LocalFileSystem(), rest
     bucket, _, inside = rest.partition("/")
     files, root = _bucket(scheme, bucket)
     return files, f"{root}/{inside}".rstrip("/")

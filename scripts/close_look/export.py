@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from scripts.close_look.data import RECIPES
 from scripts.close_look.train import Validation, part_option
 from scripts.landmarks.data import DENSE, load_faces
-from scripts.training.shipped_models import MODELS, record, write_onnx
+from scripts.training.manifest import MODELS, record
+from scripts.training.shipped_models import write_onnx
 
 
 class Shipped(nn.Module):

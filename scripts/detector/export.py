@@ -18,7 +18,8 @@ from faceshape.vision.networks import OnnxModel, model_entry
 from scripts.detector.data import LabelledPictures, load_face_pictures, load_scenes
 from scripts.detector.network import PIXEL_UNIT, DetectionNetwork
 from scripts.detector.targets import STRIDES
-from scripts.training.shipped_models import MODELS, interleaved, record, write_onnx
+from scripts.training.manifest import MODELS, record
+from scripts.training.shipped_models import interleaved, write_onnx
 
 
 class Deployed(nn.Module):

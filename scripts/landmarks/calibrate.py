@@ -18,7 +18,7 @@ from faceshape.core.contract import GROUPS
 from faceshape.vision.landmarker import DenseLandmarks, Landmarker
 from faceshape.vision.networks import OnnxModel, model_entry
 from scripts.labels.choose import GROUPS_OF_PART
-from scripts.training.shipped_models import record
+from scripts.training.manifest import record
 
 
 def uncalibrated_landmarker() -> Landmarker:

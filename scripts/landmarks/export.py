@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from scripts.landmarks.data import DENSE, load_faces
 from scripts.landmarks.network import AlignmentNetwork, LandmarkNetwork
 from scripts.landmarks.train import RECIPES, Validation, network_option, prepared
-from scripts.training.shipped_models import MODELS, record, write_onnx
+from scripts.training.manifest import MODELS, record
+from scripts.training.shipped_models import write_onnx
 
 
 class Deployed(nn.Module):

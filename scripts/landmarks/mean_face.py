@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator
 
 from faceshape.core.contract import GROUPS, MIRROR, resample
-from scripts.training.shipped_models import MODELS
+from scripts.training.manifest import MODELS
 
 RIGID_GROUPS = ("LeftEye", "RightEye", "LeftEyeBrow", "RightEyeBrow", "Nose")
 ROUNDS = 10

@@ -1,20 +1,15 @@
-"""How a trained network becomes a file of ``models/``: ONNX, half-precision weights, manifest."""
+"""How a trained network becomes a file of ``models/``: ONNX, half-precision weights."""
 
-import hashlib
 import io
-import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
-
-MODELS = Path(__file__).resolve().parents[2] / "models"
 
 _LEAST_VALUES = 64  # of a tensor that is worth a cast
 _LARGEST_HALF = float(np.finfo(np.float16).max)
@@ -108,18 +103,3 @@ def refuse_non_finite(graph: onnx.GraphProto) -> None:
         values = numpy_helper.to_array(weights)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ValueError(f"{weights.name} has weights that are not finite")
-
-
-def record(name: str, path: Path, facts: Mapping[str, Any]) -> None:
-    """Enter a model's file and what is known of it into the manifest."""
-    manifest_path = MODELS / "manifest.json"
-    manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-    content = path.read_bytes()
-    file_facts = {
-        "file": path.name,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "bytes": len(content),
-    }
-    manifest["models"][name] = manifest["models"].get(name, {}) | file_facts | facts
-    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    manifest_path.write_text(text, encoding="utf-8")

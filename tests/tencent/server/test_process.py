@@ -189,6 +189,11 @@ def half_a_body(port):
     return connection
 
 
+def everything(connection) -> bytes:
+    """Return what comes until the other side closes."""
+    return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_end(number, serve):
     """What is half sent is answered, what idles is closed, and nothing takes long."""
@@ -199,8 +204,8 @@ def test_the_end(number, serve):
         server.process.send_signal(number)
         time.sleep(0.5)
         late.sendall(b"}")
-        assert b"MissingParameter.ErrorParameterEmpty" in late.recv(4096)
-        head, _, body = b"".join(iter(lambda: half.recv(4096), b"")).partition(b"\r\n\r\n")
+        assert b"MissingParameter.ErrorParameterEmpty" in everything(late)
+        head, _, body = everything(half).partition(b"\r\n\r\n")
         assert b"connection: close" in head
         answer = json.loads(body)["Response"]
         assert answer["Error"]["Code"] == "FailedOperation.RequestTimeout"
