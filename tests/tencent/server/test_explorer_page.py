@@ -565,7 +565,7 @@ def test_what_is_no_picture(page, png):
     choose(page, b"hello", "letter.txt")
     assert "letter.txt is no picture" in page.inner_text("#picture-note")
     choose(page, png)
-    assert page.locator("#picture-note").is_hidden()
+    page.locator("#picture-note").wait_for(state="hidden")
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
