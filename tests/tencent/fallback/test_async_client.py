@@ -178,7 +178,7 @@ def test_calls_under_way_are_bounded(cloud, ask, request_):
     cloud.fail("hang")
 
     async def work(client):
-        # The third asks the device at once, the other two after their time: the device is bounded, too.
+        # The third asks the device at once, the others after their time: it is bounded, too.
         answers = await asyncio.gather(*(client.AnalyzeFace(request_) for _ in range(3)))
         return [answer.source for answer in answers], client.counts["cloud.attempts"]
 
