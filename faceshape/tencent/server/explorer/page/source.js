@@ -5,6 +5,7 @@ import { PictureError, readPicture } from "./picture.js";
 import { text } from "./texts.js";
 
 const find = (id) => document.getElementById(id);
+const FORGET_AFTER = 60_000; // milliseconds
 
 /** The part of the form that holds the picture. */
 export class PictureSource {
@@ -88,7 +89,9 @@ export class PictureSource {
 
   replace(picture, problem) {
     if (this.picture) {
-      URL.revokeObjectURL(this.picture.href);
+      const { href } = this.picture;
+      // It may still be shown, or on its way to the disk.
+      setTimeout(() => URL.revokeObjectURL(href), FORGET_AFTER);
     }
     this.picture = picture && { ...picture, href: URL.createObjectURL(picture.blob) };
     this.problem = problem;
