@@ -303,6 +303,8 @@ def _as_parquet(table: pa.Table) -> bytes:
 
 def _read_parquet(place: Place, columns: list[str] | None = None) -> pa.Table:
     try:
-        return pq.read_table(io.BytesIO(place.read()), columns=columns)
+        # Not by `read_table`: a process that ends at once may be aborted by the threads it leaves.
+        file = pq.ParquetFile(io.BytesIO(place.read()), pre_buffer=False)
+        return file.read(columns=columns, use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"cannot read {place.where}: {error}") from error
