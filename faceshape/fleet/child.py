@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import IO
 
 import cv2
@@ -109,12 +110,12 @@ def _private_output() -> IO[bytes]:
 
 def _limit_memory(mebibytes: int | None) -> None:
     """Let this process take so much more than it has now, where the system can say and limit it."""
-    if mebibytes is None or not os.path.exists("/proc/self/statm"):  # noqa: PTH110
+    statm = Path("/proc/self/statm")
+    if mebibytes is None or not statm.exists():
         return
     import resource
 
-    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123
-        pages = int(statm.read().split()[0])
+    pages = int(statm.read_text(encoding="ascii").split()[0])
     most = pages * resource.getpagesize() + mebibytes * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
