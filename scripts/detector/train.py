@@ -27,7 +27,7 @@ BATCH = 32
 PER_EPOCH = 3200  # mosaics
 VALIDATION = 640
 # In the last epochs more of the tiles are without faces: what is left then are false alarms.
-LAST_EPOCHS, EMPTY_SHARE = 6, (0.2, 0.4)
+LAST_EPOCHS, EMPTY_SHARE = 12, (0.3, 0.45)
 VALIDATION_SEED = 16
 # From which size on, in pixels, a score is the root of the box's overlap; below it is nearer to 1.
 _SURE_SIZE = 24.0
