@@ -1,0 +1,129 @@
+"""What resampling needs to know of a topology and of a layout that consists of runs.
+
+A point is a complex number in the resampler, x + iy: it moves in one piece, and its absolute value
+is a length.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import NamedTuple, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceshape.core.topology import Topology
+
+__all__ = ["Curve", "Floats", "Layout", "Points", "Run", "layout_of", "padded"]
+
+Points: TypeAlias = NDArray[np.complex64]
+Floats: TypeAlias = NDArray[np.float32]
+
+# Curves of up to so many control points may be evaluated together.
+_FEW_CONTROLS = 12
+
+
+class Run(NamedTuple):
+    """A stretch between two anchors whose points are uniform in arc length.
+
+    Attributes:
+        curve: the curve of a topology (`faceshape.core.topology.CURVES`) that the run lies on.
+        targets: the output row of each sample; −1 marks an end that belongs to another run.
+    """
+
+    curve: str
+    targets: tuple[int, ...]
+
+
+class Curve(NamedTuple):
+    """A curve on which samples lie between its ends.
+
+    Attributes:
+        rows: of its control points.
+        targets: of its samples, the ends left out.
+    """
+
+    rows: tuple[int, ...]
+    targets: tuple[int, ...]
+
+    @property
+    def has_many_controls(self) -> bool:
+        """Whether it had better be evaluated without those of few."""
+        return len(self.rows) > _FEW_CONTROLS
+
+
+class Layout(NamedTuple):
+    """A topology and the runs of a layout.
+
+    Attributes:
+        points: P, the number of dense points.
+        evenly_spaced: whether the control points of each curve lie about evenly along it.
+        term_rows: (M, S) of the up to S dense points that M combined control points are made of;
+            these are appended to the dense ones, which makes P + M rows.
+        term_weights: (M, S, 1).
+        anchor_rows: (A,) the rows that are taken as they are.
+        curves: those with T samples between their ends; alike ones stand together.
+        order: (Q,) of the anchors and the samples behind them: the points of the layout.
+    """
+
+    points: int
+    evenly_spaced: bool
+    term_rows: NDArray[np.intp]
+    term_weights: Floats
+    anchor_rows: NDArray[np.intp]
+    curves: tuple[Curve, ...]
+    order: NDArray[np.intp]
+
+    @property
+    def samples(self) -> int:
+        """T, on all curves."""
+        return sum(len(curve.targets) for curve in self.curves)
+
+
+@cache
+def layout_of(topology: Topology, runs: tuple[Run, ...]) -> Layout:
+    """Return what there is to know; one object for equal arguments."""
+    combined: list[Mapping[int, float]] = []
+    anchors: list[tuple[int, int]] = []
+    curves: list[Curve] = []
+    for run in runs:
+        rows: list[int] = []
+        for control in topology.curves[run.curve]:
+            if len(control) == 1:
+                rows.extend(control)
+            else:
+                rows.append(topology.points + len(combined))
+                combined.append(control)
+        anchors.append((rows[0], run.targets[0]))
+        if len(run.targets) > 1:
+            anchors.append((rows[-1], run.targets[-1]))
+        if len(run.targets) > 2:
+            curves.append(Curve(tuple(rows), run.targets[1:-1]))
+    anchors = [(row, target) for row, target in anchors if target >= 0]
+    curves.sort(key=lambda curve: (curve.has_many_controls, len(curve.targets)))
+    targets = [target for _, target in anchors]
+    targets += [target for curve in curves for target in curve.targets]
+    places = {target: place for place, target in enumerate(targets)}  # runs may share their ends
+    terms = max(map(len, combined), default=0)
+    term_rows = [padded(control, terms) for control in combined]
+    weights = [padded(control.values(), terms, padding=0.0) for control in combined]
+    return Layout(
+        topology.points,
+        topology.evenly_spaced,
+        np.array(term_rows, np.intp).reshape(len(combined), terms),
+        np.array(weights, np.float32).reshape(len(combined), terms, 1),
+        np.array([row for row, _ in anchors], np.intp),
+        tuple(curves),
+        np.array([places[target] for target in sorted(places)], np.intp),
+    )
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def padded(values: Iterable[_Number], length: int, padding: _Number | None = None) -> list[_Number]:
+    """Return values and so many times the padding behind them that there are `length`.
+
+    Rows are padded with one of their own, so that a NaN elsewhere cannot get in by 0 · NaN.
+    """
+    row = list(values)
+    return row + [row[0] if padding is None else padding] * (length - len(row))
