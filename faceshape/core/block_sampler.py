@@ -33,9 +33,9 @@ class BlockSampler(ABC):
     def __init__(self, layout: Layout, faces: int) -> None:
         """Make the arrays for so many faces."""
         self.layout, self.faces = layout, faces
-        self._given = points(faces, layout.points)
-        self._controls = points(layout.points + len(layout.term_rows), faces)
-        self._dense, self._combined = np.split(self._controls, [layout.points])
+        self._given = points(faces, layout.topology.points)
+        self._controls = points(layout.topology.points + len(layout.term_rows), faces)
+        self._dense, self._combined = np.split(self._controls, [layout.topology.points])
         self._points = points(len(layout.anchor_rows) + layout.samples, faces)
         self._anchors, self._samples = np.split(self._points, [len(layout.anchor_rows)])
         self._ordered = points(len(layout.order), faces)

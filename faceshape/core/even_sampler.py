@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshape.core.block_sampler import BLOCK, PRODUCT, STANDSTILL, BlockSampler, floats, points
+from faceshape.core.block_sampler import BLOCK, PRODUCT, BlockSampler, floats, points
 from faceshape.core.layout import Curve, Floats, Layout, Points, padded
 from faceshape.core.splines import spline_weights
 
@@ -35,8 +35,8 @@ _SLOPE_WEIGHTS = np.array([1, -8, 0, 8, -1]) / 12
 class _Bundle(NamedTuple):
     """L curves with S samples each and up to K control points.
 
-    A curve has R rows: half the second derivatives at its S starts, its places there, its slopes
-    there, and its slopes at the V − S other places of the quadrature; the rest is padding.
+    A curve has R rows: half the second derivatives at its S starts, its slopes there and at the
+    V − S other places of the quadrature, and its places at the starts; the rest is padding.
     """
 
     control_rows: NDArray[np.intp]  # (L, K)
@@ -57,8 +57,16 @@ class _Bundle(NamedTuple):
 
 
 @cache
-def _bundles(curves: tuple[Curve, ...]) -> tuple[_Bundle, ...]:
-    alike = groupby(curves, lambda curve: (curve.has_many_controls, len(curve.targets)))
+def suits(layout: Layout) -> bool:
+    """Say whether it is worth trying on a layout."""
+    return layout.topology.evenly_spaced and all(
+        len(curve.rows) - 1 <= _MOST_INTERVALS * (len(curve.targets) + 1) for curve in layout.curves
+    )
+
+
+@cache
+def _bundles(layout: Layout) -> tuple[_Bundle, ...]:
+    alike = groupby(layout.curves, lambda curve: (curve.has_many_controls, len(curve.targets)))
     return tuple(_bundle(list(members)) for _, members in alike)
 
 
@@ -80,8 +88,8 @@ def _bundle(curves: list[Curve]) -> _Bundle:
         own_rows[:rows, :own] = np.concatenate(
             [
                 spline_weights(stretch * starts, own, derivative=2) * stretch**2 / 2,
-                spline_weights(stretch * starts, own),
                 spline_weights(stretch * every[order], own, derivative=1) * stretch,
+                spline_weights(stretch * starts, own),
             ]
         )
     measure = np.array(_measure(samples)[:, order], np.float32)
@@ -104,25 +112,23 @@ def _measure(samples: int) -> NDArray[np.float64]:
 
 
 class _Work(NamedTuple):
-    """The arrays of a bundle; those of a row are views of one another."""
+    """The arrays of a bundle; many are views of one another."""
 
     bundle: _Bundle
     chosen: Points  # (L, K, n)
     chosen_floats: Floats  # (L, 1, K, 2 n)
     products: Floats  # (L, parts, R / parts, 2 n)
-    curvatures: Points  # (L, S, n) each
-    places: Points
-    slopes: Points
-    all_slopes: Points  # (L, V, n)
+    slopes: Points  # (L, V, n)
     speeds: Floats  # (L, V, n)
-    start_speeds: Floats  # (L, S, n)
     measured: Floats  # (L, 2 S, n)
-    ahead: Floats  # (L, S, n) each, as all that follow
-    changes: Floats
-    steps: Floats
-    shares: Floats
-    moves: Points
-    samples: Points
+    in_speeds: Floats  # (L, 2, S, n), what was measured
+    start_speeds: Floats  # (L, 1, S, n)
+    both: Floats  # (L, 2, S, n), the steps and the shares
+    series: Points  # (L, 2, S, n), the factors of a move and of its square
+    powers: Points  # (L, 2, S, n), these two
+    terms: Points  # (L, 2, S, n), their products
+    places: Points  # (L, S, n)
+    samples: Points  # (L, S, n)
 
 
 class EvenSampler(BlockSampler):
@@ -133,78 +139,71 @@ class EvenSampler(BlockSampler):
         super().__init__(layout, faces)
         # To each sample: a step from its start, and by which share the second order changes that.
         self._both = floats(2, layout.samples, faces)
-        self._steps, self._shares = self._both
-        self._moves = np.zeros((layout.samples, faces), np.complex64)
+        self._sizes = np.empty_like(self._both)
+        self._powers = np.zeros((2, layout.samples, faces), np.complex64)
+        self._terms = np.empty_like(self._powers)
         self._farthest = floats(faces)
         self._work: list[_Work] = []
         first = 0
-        for bundle in _bundles(layout.curves):
+        for bundle in _bundles(layout):
             below = first + len(bundle.basis) * bundle.samples
             self._work.append(self._arrays(bundle, slice(first, below)))
             first = below
 
     @staticmethod
-    def suits(layout: Layout) -> bool:
-        """Say whether it is worth trying on a layout."""
-        return layout.evenly_spaced and all(
-            len(curve.rows) - 1 <= _MOST_INTERVALS * (len(curve.targets) + 1)
-            for curve in layout.curves
-        )
-
-    @staticmethod
+    @cache
     def most_faces(layout: Layout) -> int:
         """Return how many faces to work on at once."""
-        products = [bundle.multiplications for bundle in _bundles(layout.curves)]
+        products = [bundle.multiplications for bundle in _bundles(layout)]
         return min(BLOCK, max(1, PRODUCT // max(products, default=1)))
 
     def _arrays(self, bundle: _Bundle, which: slice) -> _Work:
         """Return the arrays of a bundle whose samples are `which` of all."""
         curves, parts, rows, controls = bundle.basis.shape
         samples, speeds = bundle.samples, bundle.measure.shape[1]
+        pairs = (2, curves, samples, self.faces)
         every = points(curves, parts * rows, self.faces)
         chosen = points(curves, controls, self.faces)
         lengths = floats(curves, speeds, self.faces)
         measured = floats(curves, 2 * samples, self.faces)
-        slopes = every[:, 2 * samples : 2 * samples + speeds]
-        of_samples = (curves, samples, self.faces)
         return _Work(
             bundle,
             chosen,
             chosen.view(np.float32)[:, None],
             every.view(np.float32).reshape(curves, parts, rows, -1),
-            every[:, :samples],
-            every[:, samples : 2 * samples],
-            slopes[:, :samples],
-            slopes,
+            every[:, samples : samples + speeds],
             lengths,
-            lengths[:, :samples],
             measured,
-            measured[:, :samples],
-            measured[:, samples:],
-            self._steps[which].reshape(of_samples),
-            self._shares[which].reshape(of_samples),
-            self._moves[which].reshape(of_samples),
-            self._samples[which].reshape(of_samples),
+            measured.reshape(curves, 2, samples, self.faces),
+            lengths[:, None, :samples],
+            self._both[:, which].reshape(pairs).swapaxes(0, 1),
+            every[:, : 2 * samples].reshape(curves, 2, samples, self.faces)[:, ::-1],
+            self._powers[:, which].reshape(pairs).swapaxes(0, 1),
+            self._terms[:, which].reshape(pairs).swapaxes(0, 1),
+            every[:, samples + speeds : 2 * samples + speeds],
+            self._samples[which].reshape(pairs[1:]),
         )
 
     def _sample_curves(self) -> NDArray[np.bool_]:
         for work in self._work:
             self._controls.take(work.bundle.control_rows, axis=0, out=work.chosen, mode="clip")
             np.matmul(work.bundle.basis, work.chosen_floats, out=work.products)
-            np.abs(work.all_slopes, out=work.speeds)
+            np.abs(work.slopes, out=work.speeds)
             np.matmul(work.bundle.measure, work.speeds, out=work.measured)
-            np.maximum(work.start_speeds, STANDSTILL, out=work.start_speeds)
-            np.divide(work.ahead, work.start_speeds, out=work.steps)
-            np.divide(work.changes, work.start_speeds, out=work.shares)
-            np.multiply(work.shares, work.steps, out=work.shares)
-        sizes = np.abs(self._both)
-        np.maximum.reduce(sizes, axis=(0, 1), out=self._farthest)
-        self._shares *= self._steps
-        self._steps += self._shares
-        self._moves.real = self._steps
+            np.divide(work.in_speeds, work.start_speeds, out=work.both)
+        steps, shares = self._both
+        shares *= steps
+        np.abs(self._both, out=self._sizes)
+        np.maximum.reduce(self._sizes, axis=(0, 1), out=self._farthest)
+        shares *= steps
+        steps += shares
+        moves, squares = self._powers
+        moves.real = steps
+        steps *= steps
+        squares.real = steps
         for work in self._work:
-            np.multiply(work.curvatures, work.moves, out=work.samples)
-            np.add(work.samples, work.slopes, out=work.samples)
-            np.multiply(work.samples, work.moves, out=work.samples)
-            np.add(work.samples, work.places, out=work.samples)
+            np.multiply(work.series, work.powers, out=work.terms)
+            np.copyto(work.samples, work.places)
+        self._samples += self._terms[0]
+        self._samples += self._terms[1]
         return self._farthest <= _FARTHEST

@@ -5,6 +5,7 @@ is a length.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -51,12 +52,12 @@ class Curve(NamedTuple):
         return len(self.rows) > _FEW_CONTROLS
 
 
-class Layout(NamedTuple):
-    """A topology and the runs of a layout.
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """A topology and the runs of a layout; there is one object for both.
 
     Attributes:
-        points: P, the number of dense points.
-        evenly_spaced: whether the control points of each curve lie about evenly along it.
+        topology: the meaning of the P dense points.
         term_rows: (M, S) of the up to S dense points that M combined control points are made of;
             these are appended to the dense ones, which makes P + M rows.
         term_weights: (M, S, 1).
@@ -65,8 +66,7 @@ class Layout(NamedTuple):
         order: (Q,) of the anchors and the samples behind them: the points of the layout.
     """
 
-    points: int
-    evenly_spaced: bool
+    topology: Topology
     term_rows: NDArray[np.intp]
     term_weights: Floats
     anchor_rows: NDArray[np.intp]
@@ -81,7 +81,12 @@ class Layout(NamedTuple):
 
 @cache
 def layout_of(topology: Topology, runs: tuple[Run, ...]) -> Layout:
-    """Return what there is to know; one object for equal arguments."""
+    """Return what there is to know, the same object for the same arguments.
+
+    Args:
+        topology: the meaning of the dense points.
+        runs: which samples of which curve make the points; these are their targets, each once.
+    """
     combined: list[Mapping[int, float]] = []
     anchors: list[tuple[int, int]] = []
     curves: list[Curve] = []
@@ -107,8 +112,7 @@ def layout_of(topology: Topology, runs: tuple[Run, ...]) -> Layout:
     term_rows = [padded(control, terms) for control in combined]
     weights = [padded(control.values(), terms, padding=0.0) for control in combined]
     return Layout(
-        topology.points,
-        topology.evenly_spaced,
+        topology,
         np.array(term_rows, np.intp).reshape(len(combined), terms),
         np.array(weights, np.float32).reshape(len(combined), terms, 1),
         np.array([row for row, _ in anchors], np.intp),

@@ -12,25 +12,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faceshape.core.block_sampler import BlockSampler
-from faceshape.core.even_sampler import EvenSampler
+from faceshape.core.even_sampler import EvenSampler, suits
 from faceshape.core.layout import Layout, Points, Run, layout_of
 from faceshape.core.search_sampler import SearchSampler
 from faceshape.core.topology import Topology
 from faceshape.errors import ShapeError
 
-__all__ = ["Run", "resample_onto"]
+__all__ = ["resample_layout", "resample_onto"]
 
 
 def resample_onto(
-    dense: ArrayLike, topology: Topology, runs: tuple[Run, ...], count: int
+    dense: ArrayLike, topology: Topology, runs: tuple[Run, ...]
 ) -> NDArray[np.float32]:
     """Resample dense landmarks into any layout that consists of runs.
 
     Args:
         dense: (N, P, 2) landmarks in the given topology.
         topology: the meaning of the P points.
-        runs: the layout: which samples of which curve make its points.
-        count: Q, the number of points of the layout; each must be a target of one run.
+        runs: which samples of which curve make the Q points of the layout; each is the target of
+            one run.
 
     Returns:
         (N, Q, 2) float32 in the same frame; see `faceshape.core.contract.resample` for degenerate
@@ -39,28 +39,38 @@ def resample_onto(
     Raises:
         ShapeError: dense is not (N, P, 2).
     """
+    return resample_layout(dense, layout_of(topology, runs))
+
+
+def resample_layout(dense: ArrayLike, layout: Layout) -> NDArray[np.float32]:
+    """Do what `resample_onto` does, without looking for what is known of topology and runs."""
     dense = np.asarray(dense)
-    if dense.ndim != 3 or dense.shape[1:] != (topology.points, 2):
+    if dense.ndim != 3 or dense.shape[1:] != (layout.topology.points, 2):
         raise ShapeError(
-            f"{topology.name} landmarks must be (N, {topology.points}, 2), not {dense.shape}"
+            f"{layout.topology.name} landmarks must be (N, {layout.topology.points}, 2), "
+            f"not {dense.shape}"
         )
-    points = np.empty((len(dense), count, 2), np.float32)
+    points = np.empty((len(dense), len(layout.order), 2), np.float32)
     if not len(dense):
         return points
     # Points as complex numbers, (N, P) and (N, Q).
     given = np.ascontiguousarray(dense, np.float32).view(np.complex64)[:, :, 0]
     found = points.view(np.complex64)[:, :, 0]
-    layout = layout_of(topology, runs)
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite stays so, silently
-        if EvenSampler.suits(layout):
-            left = np.flatnonzero(~_sample(EvenSampler, layout, given, found))
-            if len(left):
-                searched = np.empty((len(left), count), np.complex64)
-                _sample(SearchSampler, layout, given[left], searched)
-                found[left] = searched
+    # What is not finite stays so, silently.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if suits(layout):
+            exact = _sample(EvenSampler, layout, given, found)
+            if not exact.all():
+                found[~exact] = _searched(layout, given[~exact])
         else:
             _sample(SearchSampler, layout, given, found)
     return points
+
+
+def _searched(layout: Layout, given: Points) -> Points:
+    found = np.empty((len(given), len(layout.order)), np.complex64)
+    _sample(SearchSampler, layout, given, found)
+    return found
 
 
 def _sample(

@@ -53,7 +53,8 @@ class _Plan(NamedTuple):
 
 
 @cache
-def _plan(curves: tuple[Curve, ...]) -> _Plan:
+def _plan(layout: Layout) -> _Plan:
+    curves = layout.curves
     intervals = max(len(curve.rows) - 1 for curve in curves)
     pieces = max(_PIECES, -(-intervals // _MOST_INTERVALS))
     alike = groupby(curves, lambda curve: curve.has_many_controls)
@@ -104,7 +105,7 @@ class SearchSampler(BlockSampler):
         super().__init__(layout, faces)
         if not layout.curves:
             return
-        plan = self._plan = _plan(layout.curves)
+        plan = self._plan = _plan(layout)
         nodes, samples = plan.nodes, layout.samples
         rows = 4 * nodes - 2
         curves = len(layout.curves)
@@ -148,7 +149,7 @@ class SearchSampler(BlockSampler):
         """Return how many faces to work on at once."""
         if not layout.curves:
             return BLOCK
-        products = [bundle.multiplications for bundle in _plan(layout.curves).bundles]
+        products = [bundle.multiplications for bundle in _plan(layout).bundles]
         return min(BLOCK, max(1, PRODUCT // max(products)))
 
     def _sample_curves(self) -> NDArray[np.bool_]:

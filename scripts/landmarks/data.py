@@ -70,7 +70,7 @@ def load_faces(folder: Path) -> Faces:
     # Rejected faces still are faces; the second teacher tells well enough where.
     rejected = weight == 0
     layout = load_topology("wflw98")
-    dense[rejected] = resample_onto(wflw98[rejected], layout, DENSE_RUNS, DENSE.points)
+    dense[rejected] = resample_onto(wflw98[rejected], layout, DENSE_RUNS)
     identity = column("identity")
     behind = np.concatenate(
         [

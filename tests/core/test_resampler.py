@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from faceshape.core.contract import interocular_distance, resample
-from faceshape.core.resampler import Run, resample_onto
+from faceshape.core.layout import Run
+from faceshape.core.resampler import resample_onto
 from faceshape.core.topology import load_topology
 
 
@@ -43,7 +44,7 @@ def test_the_answer_is_the_callers_own(face):
 def test_more_samples_lie_on_the_same_curve_and_keep_its_length(face):
     topology = load_topology("dense166")
     fine = (Run("profile_left", tuple(range(201))),)
-    line = resample_onto(face.dense[None], topology, fine, 201)[0]
+    line = resample_onto(face.dense[None], topology, fine)[0]
     coarse = resample(face.dense[None], "dense166")[0, :11]
     np.testing.assert_allclose(line[::20], coarse, atol=0.02)
     steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
@@ -52,7 +53,7 @@ def test_more_samples_lie_on_the_same_curve_and_keep_its_length(face):
 
 def test_runs_may_share_their_ends(face):
     runs = (Run("profile_left", (0, 1, 2)), Run("profile_right", (2, 3, 4)))
-    points = resample_onto(face.dense[None], load_topology("dense166"), runs, 5)[0]
+    points = resample_onto(face.dense[None], load_topology("dense166"), runs)[0]
     whole = resample(face.dense[None], "dense166")[0]
     np.testing.assert_allclose(points, whole[[0, 5, 10, 15, 20]], atol=0.02)
 
@@ -60,7 +61,7 @@ def test_runs_may_share_their_ends(face):
 def test_runs_of_single_points_need_no_curve(face):
     topology = load_topology("dense166")
     [index] = topology.indices("left_pupil")
-    pupil = resample_onto(face.dense[None], topology, (Run("left_pupil", (0,)),), 1)
+    pupil = resample_onto(face.dense[None], topology, (Run("left_pupil", (0,)),))
     np.testing.assert_array_equal(pupil[0, 0], face.dense[index])
 
 
