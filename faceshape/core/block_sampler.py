@@ -1,6 +1,7 @@
 """Blocks of faces, resampled in arrays made once: fresh memory costs more than the work."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,15 +31,25 @@ class BlockSampler(ABC):
     one it fills a copy first, in case they are not.
     """
 
-    def __init__(self, layout: Layout, faces: int) -> None:
-        """Make the arrays for so many faces."""
+    def __init__(self, layout: Layout, faces: int, targets: Sequence[int]) -> None:
+        """Make the arrays.
+
+        Args:
+            layout: what to resample, and onto what.
+            faces: n.
+            targets: T, the points that the samples of the curves are, in the sampler's own order;
+                −1 is none.
+        """
         self.layout, self.faces = layout, faces
         self._given = points(faces, layout.topology.points)
         self._controls = points(layout.topology.points + len(layout.term_rows), faces)
         self._dense, self._combined = np.split(self._controls, [layout.topology.points])
-        self._points = points(len(layout.anchor_rows) + layout.samples, faces)
+        self._points = points(len(layout.anchor_rows) + len(targets), faces)
         self._anchors, self._samples = np.split(self._points, [len(layout.anchor_rows)])
-        self._ordered = points(len(layout.order), faces)
+        # Runs may share their ends, so that a point may be there twice.
+        places = {target: row for row, target in enumerate([*layout.anchor_targets, *targets])}
+        self._order = np.array([places[target] for target in range(layout.points)], np.intp)
+        self._ordered = points(layout.points, faces)
 
     @staticmethod
     @abstractmethod
@@ -55,7 +66,7 @@ class BlockSampler(ABC):
             np.add.reduce(terms, axis=1, out=self._combined)
         self._controls.take(layout.anchor_rows, axis=0, out=self._anchors, mode="clip")
         exact = self._sample_curves() if layout.curves else np.ones(self.faces, np.bool_)
-        self._points.take(layout.order, axis=0, out=self._ordered, mode="clip")
+        self._points.take(self._order, axis=0, out=self._ordered, mode="clip")
         found[:] = self._ordered.T
         return exact
 

@@ -25,35 +25,47 @@ _FARTHEST = 0.25
 # Intervals between control points from one start to the next, at most: the quadrature spans them.
 _MOST_INTERVALS = 2
 
-# Boole's rule over the stretch between two starts, t from 0 to 1.
-_PLACES = np.array([0.0, 0.25, 0.5, 0.75])
-_WEIGHTS = np.array([7, 32, 12, 32, 7]) / 90
-# The slope at the third of five places, one unit apart.
-_SLOPE_WEIGHTS = np.array([1, -8, 0, 8, -1]) / 12
+# Up to so many faces the number of calls counts more than that of the numbers in them.
+_FEW_FACES = 8
+
+
+class _Quadrature(NamedTuple):
+    """How the length of a stretch between two starts is measured, t from 0 to 1."""
+
+    places: NDArray[np.float64]  # without that of its end, 1
+    weights: NDArray[np.float64]
+
+
+_BOOLE = _Quadrature(np.arange(4) / 4, np.array([7, 32, 12, 32, 7]) / 90)
+_LOBATTO = _Quadrature(np.array([0.0, 0.5 - 20**-0.5, 0.5 + 20**-0.5]), np.array([1, 5, 5, 1]) / 12)
+# So many stretches are short enough for fewer places.
+_MANY_STRETCHES = 8
 
 
 class _Bundle(NamedTuple):
-    """L curves with S samples each and up to K control points.
+    """L curves with up to S samples each and up to K control points.
 
     A curve has R rows: half the second derivatives at its S starts, its slopes there and at the
-    V − S other places of the quadrature, and its places at the starts; the rest is padding.
+    V − S other places of the quadrature, and its places at the starts; the rest is padding. A curve
+    with fewer samples has its last one several times.
     """
 
+    targets: tuple[int, ...]  # L · S, −1 for a sample that is there already
     control_rows: NDArray[np.intp]  # (L, K)
     basis: Floats  # (L, parts, R / parts, K): no product is too large
     # From the V speeds to how far the samples are from their starts, and to half the negative
     # changes of speed there.
-    measure: Floats  # (2 S, V)
+    measure: Floats  # (L, 2 S, V)
 
     @property
     def samples(self) -> int:
         """S, of each curve."""
-        return len(self.measure) // 2
+        return self.measure.shape[1] // 2
 
     @property
     def multiplications(self) -> int:
         """In the largest product of matrices, for one face."""
-        return max(2 * int(self.basis[0, 0].size), int(self.measure.size))
+        return max(2 * int(self.basis[0, 0].size), int(self.measure[0].size))
 
 
 @cache
@@ -65,50 +77,99 @@ def suits(layout: Layout) -> bool:
 
 
 @cache
-def _bundles(layout: Layout) -> tuple[_Bundle, ...]:
-    alike = groupby(layout.curves, lambda curve: (curve.has_many_controls, len(curve.targets)))
-    return tuple(_bundle(list(members)) for _, members in alike)
+def _bundles(layout: Layout, few_faces: bool) -> tuple[_Bundle, ...]:
+    def kind(curve: Curve) -> tuple[bool, int]:
+        return curve.has_many_controls, 0 if few_faces else len(curve.targets)
+
+    return tuple(_bundle(list(members)) for _, members in groupby(layout.curves, kind))
 
 
 def _bundle(curves: list[Curve]) -> _Bundle:
-    samples = len(curves[0].targets)
+    own = [_series(len(curve.rows), len(curve.targets)) for curve in curves]
+    samples = max(len(each.places) for each in own)
+    others = max(len(each.other_slopes) for each in own)
     controls = max(len(curve.rows) for curve in curves)
-    control_rows = np.array([padded(curve.rows, controls) for curve in curves], np.intp)
-    stretches = samples + 1
-    # In stretches: the starts, then the other places of the quadrature.
-    every = np.append((np.arange(stretches)[:, None] + _PLACES).ravel(), stretches)
-    is_start = np.isin(every, np.arange(1, stretches))
-    starts, order = every[is_start], np.argsort(~is_start, kind="stable")
-    rows = 2 * samples + len(every)
+    rows = 3 * samples + others
     parts = min(rows, -(-2 * rows * controls * BLOCK // PRODUCT))
     basis = np.zeros((len(curves), -(-rows // parts) * parts, controls), np.float32)
-    for own_rows, curve in zip(basis, curves, strict=True):
-        own = len(curve.rows)
-        stretch = (own - 1) / stretches
-        own_rows[:rows, :own] = np.concatenate(
+    measure = np.zeros((len(curves), 2, samples, samples + others), np.float32)
+    for to_rows, to_measure, each in zip(basis, measure, own, strict=True):
+        count, width = each.places.shape
+        to_rows[:rows, :width] = np.concatenate(
             [
-                spline_weights(stretch * starts, own, derivative=2) * stretch**2 / 2,
-                spline_weights(stretch * every[order], own, derivative=1) * stretch,
-                spline_weights(stretch * starts, own),
+                _lengthened(each.curvatures, samples),
+                _lengthened(each.start_slopes, samples),
+                _lengthened(each.other_slopes, others),
+                _lengthened(each.places, samples),
             ]
         )
-    measure = np.array(_measure(samples)[:, order], np.float32)
-    return _Bundle(control_rows, basis.reshape(len(curves), parts, -1, controls), measure)
+        for target, weights in zip(to_measure, (each.ahead, each.changes), strict=True):
+            target[:, :count] = _lengthened(weights[:, :count], samples)
+            rest = weights[:, count:]
+            target[:, samples : samples + rest.shape[1]] = _lengthened(rest, samples)
+    return _Bundle(
+        tuple(target for curve in curves for target in padded(curve.targets, samples, padding=-1)),
+        np.array([padded(curve.rows, controls) for curve in curves], np.intp),
+        basis.reshape(len(curves), parts, -1, controls),
+        measure.reshape(len(curves), 2 * samples, -1),
+    )
 
 
-def _measure(samples: int) -> NDArray[np.float64]:
-    """Return the matrix (2 S, V) of `_Bundle.measure` for speeds in their order along the curve."""
-    each, stretches = len(_PLACES), samples + 1
-    lengths = np.zeros((stretches, stretches * each + 1))
-    changes = np.zeros((samples, stretches * each + 1))
+def _lengthened(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return rows and the last one again so often that there are `count`."""
+    return np.pad(rows, ((0, count - len(rows)), (0, 0)), mode="edge")
+
+
+class _Series(NamedTuple):
+    """The matrices of a curve with K control points and S samples.
+
+    The parameter is 0 at its beginning, 1 at its first start and so on.
+    """
+
+    curvatures: NDArray[np.float64]  # (S, K) half the second derivatives at the starts
+    start_slopes: NDArray[np.float64]  # (S, K)
+    other_slopes: NDArray[np.float64]  # (V − S, K)
+    places: NDArray[np.float64]  # (S, K)
+    # (S, V) from the speeds at the starts and the others: how far the samples are ahead of their
+    # starts, and half the negative changes of speed there.
+    ahead: NDArray[np.float64]
+    changes: NDArray[np.float64]
+
+
+@cache
+def _series(controls: int, samples: int) -> _Series:
+    stretches = samples + 1
+    rule = _LOBATTO if stretches >= _MANY_STRETCHES else _BOOLE
+    each = len(rule.places)
+    every = np.append((np.arange(stretches)[:, None] + rule.places).ravel(), stretches)
+    lengths = np.zeros((stretches, len(every)))
+    changes = np.zeros((samples, len(every)))
     for stretch, weights in enumerate(lengths):
-        weights[stretch * each : (stretch + 1) * each + 1] = _WEIGHTS
-    for sample, weights in enumerate(changes):
-        middle = (sample + 1) * each
-        weights[middle - 2 : middle + 3] = _SLOPE_WEIGHTS * each
+        weights[stretch * each : (stretch + 1) * each + 1] = rule.weights
+    for start, weights in enumerate(changes, 1):
+        near = slice(start * each - 2, start * each + 3)
+        weights[near] = -_slope_weights(every[near] - start) / 2
     fractions = np.arange(1, stretches)[:, None] / stretches
     ahead = fractions * lengths.sum(axis=0) - lengths.cumsum(axis=0)[:-1]
-    return np.concatenate([ahead, -changes / 2])
+    starts = np.arange(1, stretches)
+    is_start = np.isin(np.arange(len(every)), starts * each)
+    order = np.argsort(~is_start, kind="stable")
+    scale = (controls - 1) / stretches
+    slopes = scale * spline_weights(scale * every[order], controls, derivative=1)
+    return _Series(
+        scale**2 / 2 * spline_weights(scale * starts, controls, derivative=2),
+        slopes[:samples],
+        slopes[samples:],
+        spline_weights(scale * starts, controls),
+        ahead[:, order],
+        changes[:, order],
+    )
+
+
+def _slope_weights(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights (M,) of values at M places in the slope at 0 of the polynomial."""
+    weights: NDArray[np.float64] = np.linalg.inv(np.vander(places, increasing=True))[1]
+    return weights
 
 
 class _Work(NamedTuple):
@@ -136,17 +197,19 @@ class EvenSampler(BlockSampler):
 
     def __init__(self, layout: Layout, faces: int) -> None:
         """Make the arrays for so many faces."""
-        super().__init__(layout, faces)
+        bundles = _bundles(layout, faces <= _FEW_FACES)
+        targets = [target for bundle in bundles for target in bundle.targets]
+        super().__init__(layout, faces, targets)
         # To each sample: a step from its start, and by which share the second order changes that.
-        self._both = floats(2, layout.samples, faces)
-        self._sizes = np.empty_like(self._both)
-        self._powers = np.zeros((2, layout.samples, faces), np.complex64)
+        self._both = floats(2, len(targets), faces)
+        self._sizes = floats(2 * len(targets), faces)
+        self._powers = np.zeros((2, len(targets), faces), np.complex64)
         self._terms = np.empty_like(self._powers)
         self._farthest = floats(faces)
         self._work: list[_Work] = []
         first = 0
-        for bundle in _bundles(layout):
-            below = first + len(bundle.basis) * bundle.samples
+        for bundle in bundles:
+            below = first + len(bundle.targets)
             self._work.append(self._arrays(bundle, slice(first, below)))
             first = below
 
@@ -154,13 +217,13 @@ class EvenSampler(BlockSampler):
     @cache
     def most_faces(layout: Layout) -> int:
         """Return how many faces to work on at once."""
-        products = [bundle.multiplications for bundle in _bundles(layout)]
+        products = [bundle.multiplications for bundle in _bundles(layout, False)]
         return min(BLOCK, max(1, PRODUCT // max(products, default=1)))
 
     def _arrays(self, bundle: _Bundle, which: slice) -> _Work:
         """Return the arrays of a bundle whose samples are `which` of all."""
         curves, parts, rows, controls = bundle.basis.shape
-        samples, speeds = bundle.samples, bundle.measure.shape[1]
+        samples, speeds = bundle.samples, bundle.measure.shape[2]
         pairs = (2, curves, samples, self.faces)
         every = points(curves, parts * rows, self.faces)
         chosen = points(curves, controls, self.faces)
@@ -193,8 +256,8 @@ class EvenSampler(BlockSampler):
             np.divide(work.in_speeds, work.start_speeds, out=work.both)
         steps, shares = self._both
         shares *= steps
-        np.abs(self._both, out=self._sizes)
-        np.maximum.reduce(self._sizes, axis=(0, 1), out=self._farthest)
+        np.abs(self._both.reshape(self._sizes.shape), out=self._sizes)
+        np.maximum.reduce(self._sizes, axis=0, out=self._farthest)
         shares *= steps
         steps += shares
         moves, squares = self._powers

@@ -62,21 +62,18 @@ class Layout:
             these are appended to the dense ones, which makes P + M rows.
         term_weights: (M, S, 1).
         anchor_rows: (A,) the rows that are taken as they are.
-        curves: those with T samples between their ends; alike ones stand together.
-        order: (Q,) of the anchors and the samples behind them: the points of the layout.
+        anchor_targets: A, the points of the layout that they are.
+        curves: those with samples between their ends; alike ones stand together.
+        points: Q, the number of points.
     """
 
     topology: Topology
     term_rows: NDArray[np.intp]
     term_weights: Floats
     anchor_rows: NDArray[np.intp]
+    anchor_targets: tuple[int, ...]
     curves: tuple[Curve, ...]
-    order: NDArray[np.intp]
-
-    @property
-    def samples(self) -> int:
-        """T, on all curves."""
-        return sum(len(curve.targets) for curve in self.curves)
+    points: int
 
 
 @cache
@@ -85,7 +82,7 @@ def layout_of(topology: Topology, runs: tuple[Run, ...]) -> Layout:
 
     Args:
         topology: the meaning of the dense points.
-        runs: which samples of which curve make the points; these are their targets, each once.
+        runs: which samples of which curve make the points, which are their targets from 0 on.
     """
     combined: list[Mapping[int, float]] = []
     anchors: list[tuple[int, int]] = []
@@ -105,9 +102,7 @@ def layout_of(topology: Topology, runs: tuple[Run, ...]) -> Layout:
             curves.append(Curve(tuple(rows), run.targets[1:-1]))
     anchors = [(row, target) for row, target in anchors if target >= 0]
     curves.sort(key=lambda curve: (curve.has_many_controls, len(curve.targets)))
-    targets = [target for _, target in anchors]
-    targets += [target for curve in curves for target in curve.targets]
-    places = {target: place for place, target in enumerate(targets)}  # runs may share their ends
+    targets = {target for run in runs for target in run.targets if target >= 0}
     terms = max(map(len, combined), default=0)
     term_rows = [padded(control, terms) for control in combined]
     weights = [padded(control.values(), terms, padding=0.0) for control in combined]
@@ -116,8 +111,9 @@ def layout_of(topology: Topology, runs: tuple[Run, ...]) -> Layout:
         np.array(term_rows, np.intp).reshape(len(combined), terms),
         np.array(weights, np.float32).reshape(len(combined), terms, 1),
         np.array([row for row, _ in anchors], np.intp),
+        tuple(target for _, target in anchors),
         tuple(curves),
-        np.array([places[target] for target in sorted(places)], np.intp),
+        len(targets),
     )
 
 

@@ -50,7 +50,7 @@ def resample_layout(dense: ArrayLike, layout: Layout) -> NDArray[np.float32]:
             f"{layout.topology.name} landmarks must be (N, {layout.topology.points}, 2), "
             f"not {dense.shape}"
         )
-    points = np.empty((len(dense), len(layout.order), 2), np.float32)
+    points = np.empty((len(dense), layout.points, 2), np.float32)
     if not len(dense):
         return points
     # Points as complex numbers, (N, P) and (N, Q).
@@ -68,7 +68,7 @@ def resample_layout(dense: ArrayLike, layout: Layout) -> NDArray[np.float32]:
 
 
 def _searched(layout: Layout, given: Points) -> Points:
-    found = np.empty((len(given), len(layout.order)), np.complex64)
+    found = np.empty((len(given), layout.points), np.complex64)
     _sample(SearchSampler, layout, given, found)
     return found
 

@@ -102,11 +102,12 @@ class SearchSampler(BlockSampler):
 
     def __init__(self, layout: Layout, faces: int) -> None:
         """Make the arrays for so many faces."""
-        super().__init__(layout, faces)
+        targets = [target for curve in layout.curves for target in curve.targets]
+        super().__init__(layout, faces, targets)
         if not layout.curves:
             return
         plan = self._plan = _plan(layout)
-        nodes, samples = plan.nodes, layout.samples
+        nodes, samples = plan.nodes, len(targets)
         rows = 4 * nodes - 2
         curves = len(layout.curves)
         self._rows = points(curves, rows, faces)

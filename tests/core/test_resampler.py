@@ -77,3 +77,49 @@ def test_small_units_are_no_trouble(face):
     np.testing.assert_allclose(
         resample(unit, "dense166") * 1e4, resample(face.dense[None], "dense166"), atol=0.01
     )
+
+
+def test_faces_that_are_far_from_even_are_searched(face):
+    """Squeezed along its profile by so much that the starts lead nowhere."""
+    topology = load_topology("dense166")
+    profile = list(topology.indices("profile_left"))
+    uneven = np.tile(face.dense, (3, 1, 1))
+    places = np.linspace(0, 1, len(profile)) ** 2.5 * (len(profile) - 1)
+    for axis in range(2):
+        line = uneven[1, profile, axis]
+        uneven[1, profile, axis] = np.interp(places, np.arange(len(profile)), line)
+    found = resample(uneven, topology)
+    off = np.linalg.norm(found[1] - found[0], axis=1)
+    assert off.max() < 0.01 * interocular_distance(face.points)  # chords instead of the spline
+    np.testing.assert_array_equal(found[2], found[0])
+
+
+@pytest.mark.parametrize("curve", ["left_brow_upper", "inner_lip_upper_left", "profile_right"])
+def test_both_ways_agree_where_they_meet(face, curve):
+    """Control points slip along their curve, more and more: no jump where the search begins."""
+    rows = list(load_topology("dense166").indices(curve))
+    steps = np.linspace(0, 1, 60)
+    dense = np.tile(face.dense, (len(steps), 1, 1))
+    even = np.arange(len(rows))
+    for slipped, step in zip(dense, steps, strict=True):
+        places = even + 0.9 * step * np.sin(np.pi * even / even[-1])
+        slipped[rows] = np.stack([np.interp(places, even, axis) for axis in slipped[rows].T], 1)
+    moved = np.linalg.norm(np.diff(resample(dense, "dense166"), axis=0), axis=2).max(axis=1)
+    assert moved.max() < 0.004 * interocular_distance(face.points)
+
+
+def test_single_faces_and_many_agree(face):
+    """They are evaluated in other bundles."""
+    dense = jittered(face, 20, 0.3)
+    singly = np.concatenate([resample(one[None], "dense166") for one in dense])
+    np.testing.assert_allclose(resample(dense, "dense166"), singly, atol=2e-3)
+
+
+def test_a_standstill_within_a_curve_is_no_trouble(face):
+    rows = list(load_topology("dense166").indices("left_eye_lower"))
+    dense = face.dense[None].copy()
+    dense[0, rows[3:6]] = dense[0, rows[4]]
+    found = resample(dense, "dense166")
+    assert np.isfinite(found).all()
+    lid = found[0, 21:26]
+    assert (np.diff(lid[:, 0]) > 0).all()
