@@ -60,7 +60,7 @@ class _Bundle(NamedTuple):
     @property
     def samples(self) -> int:
         """S, of each curve."""
-        return self.measure.shape[1] // 2
+        return int(self.measure.shape[1]) // 2
 
     @property
     def multiplications(self) -> int:

@@ -7,6 +7,7 @@ pieces where that is too far off (`faceshape.core.search_sampler`).
 """
 
 import threading
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,8 @@ from faceshape.core.topology import Topology
 from faceshape.errors import ShapeError
 
 __all__ = ["resample_layout", "resample_onto"]
+
+_Kind: TypeAlias = type[EvenSampler] | type[SearchSampler]
 
 
 def resample_onto(
@@ -73,9 +76,7 @@ def _searched(layout: Layout, given: Points) -> Points:
     return found
 
 
-def _sample(
-    kind: type[BlockSampler], layout: Layout, given: Points, found: Points
-) -> NDArray[np.bool_]:
+def _sample(kind: _Kind, layout: Layout, given: Points, found: Points) -> NDArray[np.bool_]:
     """Resample landmarks (N, P) into points (N, Q), and return which faces (N,) are exact."""
     faces = len(given)
     blocks = -(-faces // kind.most_faces(layout))
@@ -93,7 +94,7 @@ def _sample(
 _of_thread = threading.local()
 
 
-def _thread_sampler(kind: type[BlockSampler], layout: Layout, faces: int) -> BlockSampler:
+def _thread_sampler(kind: _Kind, layout: Layout, faces: int) -> BlockSampler:
     """Return this thread's sampler, a new one where the last was for another layout or size."""
     sampler: BlockSampler | None = getattr(_of_thread, kind.__name__, None)
     if sampler is None or sampler.layout is not layout or sampler.faces != faces:
