@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 
 from faceshape.core.layout import Floats, Layout, Points
 
-__all__ = ["BLOCK", "PRODUCT", "STANDSTILL", "BlockSampler", "floats", "points"]
+__all__ = ["BLOCK", "FEW_FACES", "PRODUCT", "STANDSTILL", "BlockSampler", "floats", "points"]
 
 # Faces worked on at once, at most: enough to hide what the calls cost, few enough for the caches,
 # and no power of two, by which columns would lie in one place of the caches.
 BLOCK = 240
+
+# Up to so many faces the number of calls counts more than that of the numbers in them.
+FEW_FACES = 8
 
 # Multiplications in one product of matrices, at most. OpenBLAS starts threads above it
 # (SMP_THRESHOLD_MIN · GEMM_MULTITHREAD_THRESHOLD), which here cost more than they give, and very
@@ -54,7 +57,7 @@ class BlockSampler(ABC):
     @staticmethod
     @abstractmethod
     def most_faces(layout: Layout) -> int:
-        """Return how many faces to work on at once."""
+        """Return how many faces to work on at once, if there are more than a few."""
 
     def sample(self, dense: Points, found: Points) -> NDArray[np.bool_]:
         """Resample landmarks (n, P) into points (n, Q), and return which faces (n,) are exact."""

@@ -13,7 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshape.core.block_sampler import BLOCK, PRODUCT, BlockSampler, floats, points
+from faceshape.core.block_sampler import (
+    BLOCK,
+    FEW_FACES,
+    PRODUCT,
+    BlockSampler,
+    floats,
+    points,
+)
 from faceshape.core.layout import Curve, Floats, Layout, Points, padded
 from faceshape.core.splines import spline_weights
 
@@ -24,9 +31,6 @@ __all__ = ["EvenSampler"]
 _FARTHEST = 0.25
 # Intervals between control points from one start to the next, at most: the quadrature spans them.
 _MOST_INTERVALS = 2
-
-# Up to so many faces the number of calls counts more than that of the numbers in them.
-_FEW_FACES = 8
 
 
 class _Quadrature(NamedTuple):
@@ -47,7 +51,7 @@ class _Bundle(NamedTuple):
 
     A curve has R rows: half the second derivatives at its S starts, its slopes there and at the
     V − S other places of the quadrature, and its places at the starts; the rest is padding. A curve
-    with fewer samples has its last one several times.
+    with fewer samples or places has its last one several times.
     """
 
     targets: tuple[int, ...]  # L · S, −1 for a sample that is there already
@@ -92,32 +96,24 @@ def _bundle(curves: list[Curve]) -> _Bundle:
     rows = 3 * samples + others
     parts = min(rows, -(-2 * rows * controls * BLOCK // PRODUCT))
     basis = np.zeros((len(curves), -(-rows // parts) * parts, controls), np.float32)
-    measure = np.zeros((len(curves), 2, samples, samples + others), np.float32)
+    measure = np.zeros((len(curves), 2 * samples, samples + others), np.float32)
     for to_rows, to_measure, each in zip(basis, measure, own, strict=True):
         count, width = each.places.shape
-        to_rows[:rows, :width] = np.concatenate(
-            [
-                _lengthened(each.curvatures, samples),
-                _lengthened(each.start_slopes, samples),
-                _lengthened(each.other_slopes, others),
-                _lengthened(each.places, samples),
-            ]
-        )
-        for target, weights in zip(to_measure, (each.ahead, each.changes), strict=True):
-            target[:, :count] = _lengthened(weights[:, :count], samples)
-            rest = weights[:, count:]
-            target[:, samples : samples + rest.shape[1]] = _lengthened(rest, samples)
+        sample = np.minimum(np.arange(samples), count - 1)
+        other = count + np.minimum(np.arange(others), len(each.other_slopes) - 1)
+        slopes = np.concatenate([each.start_slopes, each.other_slopes])
+        to_rows[:samples, :width] = each.curvatures[sample]
+        to_rows[samples : rows - samples, :width] = slopes[np.append(sample, other)]
+        to_rows[rows - samples : rows, :width] = each.places[sample]
+        weights = np.concatenate([each.ahead[sample], each.changes[sample]])
+        to_measure[:, :count] = weights[:, :count]
+        to_measure[:, samples : samples + len(each.other_slopes)] = weights[:, count:]
     return _Bundle(
         tuple(target for curve in curves for target in padded(curve.targets, samples, padding=-1)),
         np.array([padded(curve.rows, controls) for curve in curves], np.intp),
         basis.reshape(len(curves), parts, -1, controls),
-        measure.reshape(len(curves), 2 * samples, -1),
+        measure,
     )
-
-
-def _lengthened(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Return rows and the last one again so often that there are `count`."""
-    return np.pad(rows, ((0, count - len(rows)), (0, 0)), mode="edge")
 
 
 class _Series(NamedTuple):
@@ -197,7 +193,7 @@ class EvenSampler(BlockSampler):
 
     def __init__(self, layout: Layout, faces: int) -> None:
         """Make the arrays for so many faces."""
-        bundles = _bundles(layout, faces <= _FEW_FACES)
+        bundles = _bundles(layout, faces <= FEW_FACES)
         targets = [target for bundle in bundles for target in bundle.targets]
         super().__init__(layout, faces, targets)
         # To each sample: a step from its start, and by which share the second order changes that.

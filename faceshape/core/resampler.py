@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from faceshape.core.block_sampler import BlockSampler
+from faceshape.core.block_sampler import FEW_FACES, BlockSampler
 from faceshape.core.even_sampler import EvenSampler, suits
 from faceshape.core.layout import Layout, Points, Run, layout_of
 from faceshape.core.search_sampler import SearchSampler
@@ -79,7 +79,7 @@ def _searched(layout: Layout, given: Points) -> Points:
 def _sample(kind: _Kind, layout: Layout, given: Points, found: Points) -> NDArray[np.bool_]:
     """Resample landmarks (N, P) into points (N, Q), and return which faces (N,) are exact."""
     faces = len(given)
-    blocks = -(-faces // kind.most_faces(layout))
+    blocks = 1 if faces <= FEW_FACES else -(-faces // kind.most_faces(layout))
     size = -(-faces // blocks)
     sampler = _thread_sampler(kind, layout, size)
     exact = np.empty(faces, np.bool_)
