@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["decode_base64", "picture_bytes"]
 
+
 def picture_bytes(request: PictureParameters, urls: "FetchPolicy | None") -> bytes:
     """Return the file that a request names or holds.
 

@@ -173,10 +173,11 @@ def aligned_similarities(
     A pair is what a place x + iy is multiplied by, and what is added then.
     """
     numbers = _numbers(points)
+    count = numbers.shape[1]
     turns = np.exp(1j * np.angle(_numbers(lines)))
-    middle = numbers.mean(axis=1)
+    middle = numbers.sum(axis=1) / count
     off = numbers - middle[:, None]
-    distance = np.sqrt((off.real**2 + off.imag**2).mean(axis=1))
+    distance = np.sqrt((off.real**2 + off.imag**2).sum(axis=1) / count)
     distance = np.maximum(distance, _NO_SIZE)
     middle += 1j * below * distance * turns
     return _centred(middle, side / (reach * distance * turns), side)
