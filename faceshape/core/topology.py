@@ -82,7 +82,7 @@ class Topology:
     points: int
     curves: Mapping[str, tuple[Control, ...]]
     derived: frozenset[str]
-    evenly_spaced: bool
+    evenly_spaced: bool = False
 
     def indices(self, curve: str) -> tuple[int, ...]:
         """Return the dense indices of a curve that consists of marked points only.
