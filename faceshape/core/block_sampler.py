@@ -8,11 +8,7 @@ from numpy.typing import NDArray
 
 from faceshape.core.layout import Floats, Layout, Points
 
-__all__ = ["BLOCK", "FEW_FACES", "PRODUCT", "STANDSTILL", "BlockSampler", "floats", "points"]
-
-# Faces worked on at once, at most: enough to hide what the calls cost, few enough for the caches,
-# and no power of two, by which columns would lie in one place of the caches.
-BLOCK = 240
+__all__ = ["FEW_FACES", "PRODUCT", "STANDSTILL", "BlockSampler", "floats", "points"]
 
 # Up to so many faces the number of calls counts more than that of the numbers in them.
 FEW_FACES = 8

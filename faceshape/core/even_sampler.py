@@ -13,24 +13,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshape.core.block_sampler import (
-    BLOCK,
-    FEW_FACES,
-    PRODUCT,
-    BlockSampler,
-    floats,
-    points,
-)
+from faceshape.core.block_sampler import FEW_FACES, PRODUCT, BlockSampler, floats, points
 from faceshape.core.layout import Curve, Floats, Layout, Points, padded
 from faceshape.core.splines import spline_weights
 
-__all__ = ["EvenSampler"]
+__all__ = ["EvenSampler", "suits"]
 
 # How far a sample may be from its start, in distances of two starts; and by which share of that
 # the second order may change it.
 _FARTHEST = 0.25
 # Intervals between control points from one start to the next, at most: the quadrature spans them.
 _MOST_INTERVALS = 2
+
+# Faces worked on at once, at most: enough to hide what the calls cost, few enough for the caches,
+# and no power of two, by which columns would lie in one place of the caches.
+_BLOCK = 304
 
 
 class _Quadrature(NamedTuple):
@@ -94,7 +91,7 @@ def _bundle(curves: list[Curve]) -> _Bundle:
     others = max(len(each.other_slopes) for each in own)
     controls = max(len(curve.rows) for curve in curves)
     rows = 3 * samples + others
-    parts = min(rows, -(-2 * rows * controls * BLOCK // PRODUCT))
+    parts = min(rows, -(-2 * rows * controls * _BLOCK // PRODUCT))
     basis = np.zeros((len(curves), -(-rows // parts) * parts, controls), np.float32)
     measure = np.zeros((len(curves), 2 * samples, samples + others), np.float32)
     for to_rows, to_measure, each in zip(basis, measure, own, strict=True):
@@ -214,7 +211,7 @@ class EvenSampler(BlockSampler):
     def most_faces(layout: Layout) -> int:
         """Return how many faces to work on at once."""
         products = [bundle.multiplications for bundle in _bundles(layout, False)]
-        return min(BLOCK, max(1, PRODUCT // max(products, default=1)))
+        return min(_BLOCK, max(1, PRODUCT // max(products, default=1)))
 
     def _arrays(self, bundle: _Bundle, which: slice) -> _Work:
         """Return the arrays of a bundle whose samples are `which` of all."""

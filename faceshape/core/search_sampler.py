@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceshape.core.block_sampler import BLOCK, PRODUCT, STANDSTILL, BlockSampler, floats, points
+from faceshape.core.block_sampler import PRODUCT, STANDSTILL, BlockSampler, floats, points
 from faceshape.core.layout import Curve, Floats, Layout, Points, padded
 from faceshape.core.splines import spline_weights
 
@@ -25,6 +25,9 @@ _MOST_INTERVALS = 2
 
 # The two points of the quadrature over a piece, t from 0 to 1; each has half the weight.
 _INNER_POINTS = (0.5 - 12**-0.5, 0.5 + 12**-0.5)
+
+# Faces worked on at once, at most: as in `faceshape.core.even_sampler`, but more is kept for each.
+_BLOCK = 240
 
 
 class _Bundle(NamedTuple):
@@ -79,7 +82,7 @@ def _bundle(curves: list[Curve], pieces: int) -> _Bundle:
         own = len(curve.rows)
         rows[:, :own] = _basis(own, pieces)
     bundle = _Bundle(control_rows, basis)
-    if BLOCK * bundle.multiplications <= PRODUCT:
+    if _BLOCK * bundle.multiplications <= PRODUCT:
         return bundle
     return _Bundle(control_rows, basis.reshape(len(curves), 2, -1, controls))
 
@@ -149,9 +152,9 @@ class SearchSampler(BlockSampler):
     def most_faces(layout: Layout) -> int:
         """Return how many faces to work on at once."""
         if not layout.curves:
-            return BLOCK
+            return _BLOCK
         products = [bundle.multiplications for bundle in _plan(layout).bundles]
-        return min(BLOCK, max(1, PRODUCT // max(products)))
+        return min(_BLOCK, max(1, PRODUCT // max(products)))
 
     def _sample_curves(self) -> NDArray[np.bool_]:
         self._measure()
