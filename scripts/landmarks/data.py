@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from faceshape.core.contract import GROUPS, interocular_distance, resample_onto
 from faceshape.core.topology import load_topology
-from scripts.labels.consensus import DENSE, DENSE_RUNS, consensus, label_weight, seen
+from scripts.labels.consensus import DENSE_RUNS, consensus, label_weight, seen
 
 _INNER_LIPS = 14, 19  # the middles of the inner lower and the inner upper lip, within the mouth
 _UNMARKED = -32768 / 32
