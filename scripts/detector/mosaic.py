@@ -1,5 +1,6 @@
 """Training pictures of the detector: mosaics of faces of any size and roll."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import cv2
@@ -41,8 +42,16 @@ _SHARE = {
 }
 _USUAL_SHARE = 1.0  # of a source that is not among them
 _FACES_OF_OTHERS = 0.775  # of the tiles that are not empty; the rest are scenes
+# Of the mosaics, how many are one scene with people, so that small faces are seen as they are among
+# people, and not in small pictures of their own alone; such a scene's shorter side is so many sides
+# of the mosaic at least.
+_WHOLE_SCENES, _LEAST_COVERED = 0.25, 0.7
 _BLANK_OF_EMPTY = 0.25  # photographs have no areas as flat as those of drawings and screens
 _MIRROR = [1, 0, 2, 4, 3]
+
+_Area = tuple[int, int, int, int]
+# A picture, its faces, and whether these are all that it shows.
+_Shown = tuple[Picture, PlacedFaces, bool]
 
 
 class MosaicMaker:
@@ -59,6 +68,8 @@ class MosaicMaker:
         inhabited[scenes.picture] = True
         crowded[scenes.picture[scenes.trusted]] = True
         self._crowds, self._empty = np.flatnonzero(crowded), np.flatnonzero(~crowded)
+        people = np.sqrt(np.bincount(scenes.picture[scenes.trusted])[self._crowds])
+        self._crowd_share = people / people.sum()
         self._backdrops = np.flatnonzero(~inhabited)
 
     def compose(
@@ -74,10 +85,8 @@ class MosaicMaker:
         canvas = np.zeros((side, side, 3), np.uint8)
         doubtful = np.zeros((side, side), bool)
         parts = []
-        for left, top, right, bottom in _tiles(side, rng):
+        for (left, top, right, bottom), (tile, found, exhaustive) in self._parts(empty_share, rng):
             width, height = right - left, bottom - top
-            square = max(width, height)
-            tile, found, exhaustive = self._tile(square, (width, height), empty_share, rng)
             canvas[top:bottom, left:right] = tile[:height, :width]
             doubtful[top:bottom, left:right] = not exhaustive
             parts.append(_clipped(found, (width, height), (left, top)))
@@ -90,15 +99,42 @@ class MosaicMaker:
         canvas = random_sensor(random_blur(np.ascontiguousarray(canvas), rng), rng)
         return canvas, faces, doubtful
 
+    def _parts(self, empty_share: float, rng: Generator) -> Iterator[tuple[_Area, _Shown]]:
+        """Give the areas of a mosaic (left, top, right, bottom) and what is seen in each."""
+        if rng.random() < _WHOLE_SCENES:
+            yield (0, 0, self._side, self._side), self._whole_scene(rng)
+            return
+        for area in _tiles(self._side, rng):
+            size = (area[2] - area[0], area[3] - area[1])
+            yield area, self._tile(max(size), size, empty_share, rng)
+
+    def _whole_scene(self, rng: Generator) -> _Shown:
+        """Return a scene with people that covers most of the mosaic."""
+        side, number = self._side, int(rng.choice(self._crowds, p=self._crowd_share))
+        least = _LEAST_COVERED * side / min(self._scenes.pictures[number].shape[:2])
+        return self._shown(self._scenes, number, side, (side, side), rng, least)
+
     def _tile(
         self, square: int, size: tuple[int, int], empty_share: float, rng: Generator
-    ) -> tuple[Picture, PlacedFaces, bool]:
-        """Return one picture turned, scaled and moved into a square of which `size` is seen."""
+    ) -> _Shown:
+        """Return one picture in a square of which `size` is seen."""
         if rng.random() < _BLANK_OF_EMPTY * empty_share:
             return _blank(square, rng), _NOBODY, True
         source, number = self._drawn(empty_share, rng)
+        return self._shown(source, number, square, size, rng)
+
+    def _shown(
+        self,
+        source: LabelledPictures,
+        number: int,
+        square: int,
+        size: tuple[int, int],
+        rng: Generator,
+        least_scale: float = 0.0,
+    ) -> _Shown:
+        """Return a picture turned, scaled and moved into a square of which `size` is seen."""
         rows = source.faces_of(number)
-        transform, scale = self._random_transform(source, number, square, size, rng)
+        transform, scale = self._random_transform(source, number, square, size, least_scale, rng)
         backdrop = None if rng.random() < 0.3 else self._backdrop(square, rng)
         tile = warp_crop(source.pictures[number], transform, square, backdrop)
         tile = _darkened(random_light(tile, rng), rng)
@@ -124,6 +160,7 @@ class MosaicMaker:
         number: int,
         square: int,
         size: tuple[int, int],
+        least_scale: float,
         rng: Generator,
     ) -> tuple[NDArray[np.float64], float]:
         """Return a similarity (2, 3) to the tile and its scale; some face is wholly in it."""
@@ -135,7 +172,7 @@ class MosaicMaker:
             roll -= self._roll[id(source)][face]
             box = source.boxes[face]
             extent = np.sqrt(np.prod(box[2:] - box[:2]))
-            wanted, room = self._random_size(extent, np.array(size), rng)
+            wanted, room = self._random_size(extent, np.array(size), least_scale, rng)
             scale, anchor = wanted / extent, (box[:2] + box[2:]) / 2
         else:
             height, width = source.pictures[number].shape[:2]
@@ -148,15 +185,16 @@ class MosaicMaker:
         return np.column_stack([linear, target - linear @ anchor]), scale
 
     def _random_size(
-        self, extent: float, size: NDArray[np.intp], rng: Generator
+        self, extent: float, size: NDArray[np.intp], least_scale: float, rng: Generator
     ) -> tuple[float, NDArray[np.float64]]:
         """Return a face's size in a tile of `size`, and how far (2,) it may be off the middle."""
         tile = size.min()
         if tile > 0.4 * self._side and rng.random() < _CLOSE_UPS:
             wanted = min(tile * rng.uniform(*_CLOSE_UP_SIZES), _CLOSE_UP_MOST_ENLARGED * extent)
             return wanted, np.full(2, 0.3 * wanted)
-        largest = max(min(LARGEST, 1.1 * tile, _MOST_ENLARGED * extent), SMALLEST + 1)
-        wanted = np.exp(rng.uniform(np.log(SMALLEST), np.log(largest)))
+        smallest = max(SMALLEST, least_scale * extent)
+        largest = max(min(LARGEST, 1.1 * tile, _MOST_ENLARGED * extent), smallest + 1)
+        wanted = np.exp(rng.uniform(np.log(smallest), np.log(largest)))
         return wanted, np.maximum(size - 0.8 * wanted, 0) / 2
 
     def _backdrop(self, square: int, rng: Generator) -> Picture:
@@ -181,7 +219,7 @@ def _blank(square: int, rng: Generator) -> Picture:
     return cv2.resize(corners, (square, square), interpolation=cv2.INTER_LINEAR)
 
 
-def _tiles(side: int, rng: Generator) -> list[tuple[int, int, int, int]]:
+def _tiles(side: int, rng: Generator) -> list[_Area]:
     """Cut a square into a grid of one to 25 tiles, its lines somewhat moved."""
     count = int(rng.choice([1, 2, 3, 4, 5], p=[0.16, 0.28, 0.26, 0.18, 0.12]))
 

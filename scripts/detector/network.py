@@ -1,4 +1,4 @@
-"""The face detector: an inverted-residual backbone, a feature pyramid and one shared head."""
+"""The face detector: an inverted-residual backbone, a feature pyramid, a head for each stride."""
 
 from torch import Tensor, nn
 
@@ -40,10 +40,9 @@ class DetectionNetwork(nn.Module):
         self.stage16 = stage(InvertedResidual, 48, 80, 5, expansion=2)
         self.stage32 = stage(InvertedResidual, 80, 112, 4, expansion=2)
         self.lateral = nn.ModuleList([conv_norm(width, CHANNELS) for width in (48, 80, 112)])
-        self.smooth = nn.ModuleList([SeparableBlock(CHANNELS) for _ in STRIDES])
-        self.head = nn.Sequential(SeparableBlock(CHANNELS), SeparableBlock(CHANNELS))
-        self.answer = nn.Conv2d(CHANNELS, 1 + GEOMETRY, 1)
-        nn.init.constant_(self.answer.bias[:1], -4.6)  # a face in one of a hundred cells
+        # Not one head for all strides: its normalisations would keep the mean of statistics that
+        # differ, and what is trained with a batch's own fails with these.
+        self.heads = nn.ModuleList([_head() for _ in STRIDES])
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         return self.maps(pictures / PIXEL_UNIT)
@@ -58,7 +57,10 @@ class DetectionNetwork(nn.Module):
             features[finer] = features[finer] + nn.functional.interpolate(
                 features[coarser], scale_factor=2.0
             )
-        return [
-            self.answer(self.head(smooth(feature)))
-            for smooth, feature in zip(self.smooth, features, strict=True)
-        ]
+        return [head(feature) for head, feature in zip(self.heads, features, strict=True)]
+
+
+def _head() -> nn.Sequential:
+    answer = nn.Conv2d(CHANNELS, 1 + GEOMETRY, 1)
+    nn.init.constant_(answer.bias[:1], -4.6)  # a face in one of a hundred cells
+    return nn.Sequential(*(SeparableBlock(CHANNELS) for _ in range(3)), answer)

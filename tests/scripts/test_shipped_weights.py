@@ -82,3 +82,30 @@ def test_the_landmark_networks_compute_what_their_files_do(portrait, name):
     assert len(spread) == len(wanted)
     for ours, theirs in zip(spread, wanted, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0.01)
+
+
+def test_what_was_one_head_for_all_strides_becomes_one_for_each():
+    from scripts.detector.network import DetectionNetwork
+    from scripts.detector.targets import STRIDES
+    from scripts.detector.train import with_a_head_each
+
+    own = DetectionNetwork().state_dict()
+    former = {}
+    for name, weight in own.items():
+        part, stride, layer, *rest = name.split(".")
+        if part != "heads":
+            former[name] = weight
+        elif layer == "0":
+            former[".".join(["smooth", stride, *rest])] = weight
+        elif layer in "12" and stride == "0":
+            former[".".join(["head", str(int(layer) - 1), *rest])] = weight
+        elif layer == "3" and stride == "0":
+            former[".".join(["answer", *rest])] = weight
+    network = DetectionNetwork()
+    network.load_state_dict(with_a_head_each(former))
+    for name, weight in network.state_dict().items():
+        stride, layer = name.split(".")[1:3]
+        shared = name.startswith("heads.") and layer != "0"
+        source = name.replace(f"heads.{stride}", "heads.0", 1) if shared else name
+        assert torch.equal(weight, own[source]), name
+    assert len(network.heads) == len(STRIDES)
