@@ -46,8 +46,8 @@ def cost_of(command: Sequence[str], environment: Mapping[str, str] | None = None
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     seconds: dict[int, float] = {}
     peak = 0
-    environment = os.environ | (environment or {})
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as running:
+    whole = os.environ | (environment or {})
+    with subprocess.Popen(command, env=whole, stdout=subprocess.DEVNULL) as running:
         while running.poll() is None or _reaped():
             family = list(_descendants(os.getpid()))
             seconds |= {process.pid: process.processor_seconds for process in family}
