@@ -1,8 +1,8 @@
 """What a fleet costs: ``python -m benchmarks.fleet FOLDER...``, each with JPEGs of one size.
 
 Prints what `faceshape analyze`, chunks on this machine and chunks on Ray cost on the pictures of
-each folder, and what a billion of them would. Only on Linux, with the extra `ray`. Processor seconds
-also count on a machine that is busy with other things.
+each folder, and what a billion of them would. Only on Linux, with the extra `ray`. Processor
+seconds are right on a machine that is busy with other things, too.
 """
 
 import json
@@ -127,9 +127,7 @@ def _billion_table(
     rows: list[tuple[str, list[float | str | None]]] = []
     for folder in folders:
         local = folder.ways[1]
-        pictures_hours = (
-            _ms_a_picture(local, folder.pictures, workers) / 1000 * _BILLION / 3600
-        )
+        pictures_hours = _ms_a_picture(local, folder.pictures, workers) / 1000 * _BILLION / 3600
         starts_hours = local.start.processor_seconds / workers * _BILLION / _CHUNK / 3600
         rows.append(
             (

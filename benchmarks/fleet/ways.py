@@ -1,4 +1,4 @@
-"""The same pictures through ``faceshape analyze`` and through chunks, on this machine and on Ray."""
+"""The same pictures through ``faceshape analyze`` and through chunks, local and on Ray."""
 
 import json
 import sys

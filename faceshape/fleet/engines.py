@@ -83,7 +83,7 @@ def on_ray(
     if not ray.is_initialized():
         try:
             ray.init(address=address, log_to_driver=False)
-        except Exception as error:  # noqa: BLE001  # it raises that itself if a node is late
+        except Exception as error:  # it raises that itself if a node is late
             raise EngineError(f"Ray does not start: {error}") from error
     # A task that is lost with its node runs again: a chunk that is done is only reported then.
     task = ray.remote(num_cpus=1, max_retries=5, max_calls=0)(run_chunk)

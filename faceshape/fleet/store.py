@@ -58,7 +58,7 @@ class Place:
         return bool(self._info().type == pafs.FileType.Directory)
 
     def files(self) -> dict[str, float | None]:
-        """Return what lies directly in a folder, name → when it was written; empty if there is none.
+        """Return what lies directly in a folder, if it is there: name → when it was written.
 
         The time is in seconds since 1970; None if the store does not tell.
 
