@@ -1,8 +1,10 @@
 """The same pictures through ``faceshape analyze`` and through chunks, local and on Ray."""
 
 import json
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ __all__ = ["ENGINES", "analyze", "analyze_agrees", "fleet", "read_answers"]
 
 ENGINES = ("local", "ray")
 _FACESHAPE = [sys.executable, "-m", "faceshape"]
+_ATTEMPTS = 8
 # Half a step of the coordinates in the answer files, and what float32 adds.
 _ROUNDING = 1 / 64 + 1e-4
 
@@ -39,7 +42,7 @@ def fleet(engine: str, pictures: Sequence[str], folder: Path, workers: int) -> t
     if engine == "ray":
         # As many processors as the others get.
         environment = {"RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": workers})}
-        return cost_of(command, environment), out
+        return _cost_once_it_starts(command, environment), out
     return cost_of([*command, "--workers", str(workers)]), out
 
 
@@ -58,6 +61,17 @@ def analyze_agrees(jsonl: Path, answers: pa.Table) -> bool:
         return False
     rows = zip(lines, answers.column("faces").to_pylist(), strict=True)
     return all(_agree(_pixels(line["Response"]), _points(faces)) for line, faces in rows)
+
+
+def _cost_once_it_starts(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
+    """Return what the run cost that did not fail: on a busy machine Ray may be too late to start.
+
+    It gives some of its parts 15 s to start, which cannot be changed.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(subprocess.CalledProcessError):
+            return cost_of(command, environment)
+    return cost_of(command, environment)
 
 
 def _listed(pictures: Sequence[str], folder: Path) -> Path:
