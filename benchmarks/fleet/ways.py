@@ -40,8 +40,9 @@ def fleet(engine: str, pictures: Sequence[str], folder: Path, workers: int) -> t
     plan(str(_listed(pictures, folder)), str(out), chunk=-(-len(pictures) // workers))
     command = [*_FACESHAPE, "fleet", "run", str(out), "--engine", engine]
     if engine == "ray":
-        # As many processors as the others get.
-        environment = {"RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": workers})}
+        # A cluster of its own, with as many processors as the others get.
+        processors = json.dumps({"CPU": workers})
+        environment = {"RAY_ADDRESS": "local", "RAY_OVERRIDE_RESOURCES": processors}
         return _cost_once_it_starts(command, environment), out
     return cost_of([*command, "--workers", str(workers)]), out
 

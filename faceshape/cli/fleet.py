@@ -64,7 +64,7 @@ def plan(
 @click.argument("out")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--workers", type=click.IntRange(1), help="local: processes; all cores if absent.")
-@click.option("--address", help="ray: the cluster's; absent: a new one on this machine.")
+@click.option("--address", help="ray: the cluster's; this machine's or a new one if absent.")
 @click.option(
     "--chunk-index", type=click.IntRange(0), help="Only this chunk: for the tasks of an array job."
 )

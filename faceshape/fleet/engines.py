@@ -71,7 +71,7 @@ def on_ray(
     Args:
         out: the folder of the run.
         chunks: their numbers.
-        address: of the cluster; None starts one on this machine, or takes the one it runs in.
+        address: of the cluster; None is one that runs on this machine, or a new one there.
         retry: as for `faceshape.fleet.run_chunk`.
 
     Raises:
