@@ -15,27 +15,32 @@ import faceshape
 from faceshape.fleet import FleetSettings
 from faceshape.fleet.sandbox import Sandbox
 
-# Python runs this file when a child starts.
+# Python runs this file when a process starts; only children have something to do.
 TROUBLE = """
-import faceshape.vision.image as image
+import sys
 
-def load_image(source, *rest, real=image.load_image, **more):
-    import os, pathlib, signal, time
-    path = pathlib.Path(source if isinstance(source, str) else "")
-    if "crash" in path.name:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if "hang" in path.name:
-        while True:
-            time.sleep(1)
-    if "eat" in path.name:
-        bytearray(2**36)
-    if "hold" in path.name:
-        path.with_name(f"{os.getpid()}.{os.getppid()}.held").touch()
-        while not path.with_name("go").exists():
-            time.sleep(0.05)
-    return real(source, *rest, **more)
+def spoil(image):
+    def load_image(source, *rest, real=image.load_image, **more):
+        import os, pathlib, signal, time
+        path = pathlib.Path(source if isinstance(source, str) else "")
+        if "crash" in path.name:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if "hang" in path.name:
+            while True:
+                time.sleep(1)
+        if "eat" in path.name:
+            bytearray(2**36)
+        if "hold" in path.name:
+            path.with_name(f"{os.getpid()}.{os.getppid()}.held").touch()
+            while not path.with_name("go").exists():
+                time.sleep(0.05)
+        return real(source, *rest, **more)
 
-image.load_image = load_image
+    image.load_image = load_image
+
+if "faceshape.fleet.child" in sys.orig_argv:
+    import faceshape.vision.image
+    spoil(faceshape.vision.image)
 """
 PATIENCE = 300  # seconds, on a busy machine
 
