@@ -33,6 +33,7 @@ def fleet() -> None:
 @click.option("--rotate", is_flag=True, help="Faces of any roll, not only about upright ones.")
 @click.option("--cloud-json", is_flag=True, help="Also write AnalyzeFace's response, as text.")
 @click.option("--picture-timeout", default=60.0, show_default=True, help="Seconds for a picture.")
+@click.option("--picture-memory", default=2048, show_default=True, help="MiB for a picture.")
 def plan(
     source: str,
     out: str,
@@ -41,6 +42,7 @@ def plan(
     rotate: bool,
     cloud_json: bool,
     picture_timeout: float,
+    picture_memory: int,
 ) -> None:
     """List the pictures of SOURCE and write the chunks of a run to OUT.
 
@@ -55,6 +57,7 @@ def plan(
             rotate=rotate,
             cloud_json=cloud_json,
             picture_seconds=picture_timeout,
+            memory_mib=picture_memory,
         )
         run = library.plan(source, out, chunk, settings)
     put(f"{run.pictures} pictures in {run.chunks} chunks")

@@ -56,6 +56,9 @@ def test_other_settings_are_refused(folder, tmp_path):
     refused = run("plan", folder, tmp_path / "out", "--rotate")
     assert refused.exit_code == 1
     assert "other settings" in refused.stderr
+    little = run("plan", folder, tmp_path / "little", "--picture-memory", 1)
+    assert little.exit_code == 1
+    assert "at least 64" in little.stderr
     missing = run("run", tmp_path / "nothing")
     assert missing.exit_code == 1
     assert "not planned" in missing.stderr
