@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -62,6 +64,14 @@ def test_other_settings_are_refused(folder, tmp_path):
     missing = run("run", tmp_path / "nothing")
     assert missing.exit_code == 1
     assert "not planned" in missing.stderr
+
+
+def test_nothing_else_loads_the_extras():
+    code = (
+        "import sys, faceshape.batch.pool, faceshape.cli.main, faceshape.engine;"
+        "assert not {'pyarrow', 'ray'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_durations():
