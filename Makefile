@@ -7,7 +7,7 @@ ifeq ($(HOME),)
 export HOME := $(CURDIR)/.venv
 endif
 
-.PHONY: demo test test-browser test-sdks lint clean
+.PHONY: demo test test-browser test-fleet test-sdks lint clean
 
 demo: .venv/demo
 	@mkdir -p out
@@ -27,6 +27,10 @@ test-sdks: .venv/test
 # Needs a Chromium: apt-get install chromium. Without one the tests are skipped.
 test-browser: .venv/browser
 	$(BIN)/python -m pytest tests/tencent/server/test_explorer_page.py
+
+# A cluster of two nodes on loopback, and an object store. The first time this installs Ray.
+test-fleet: .venv/fleet
+	$(BIN)/python -m pytest tests/fleet/test_ray.py tests/fleet/test_store.py
 
 lint: .venv/test
 	$(BIN)/ruff check .
@@ -59,4 +63,8 @@ endif
 
 .venv/browser: .venv/test
 	$(BIN)/python -m pip install --quiet --editable '.[test,bench,browser]'
+	@touch $@
+
+.venv/fleet: .venv/test
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench,ray]'
 	@touch $@

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from faceshape.cli.console import put, say
+
 if TYPE_CHECKING:
     from faceshape.vision.networks import ModelEntry
 
@@ -58,10 +60,10 @@ def doctor() -> None:
     """
     problems = []
     for finding in _examine():
-        click.echo(f"{finding.subject:20}  {'PROBLEM: ' if finding.problem else ''}{finding.says}")
+        put(f"{finding.subject:20}  {'PROBLEM: ' if finding.problem else ''}{finding.says}")
         problems += [finding] if finding.problem else []
     if problems:
-        click.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found", err=True)
+        say(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found")
         sys.exit(1)
 
 

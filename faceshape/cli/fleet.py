@@ -3,12 +3,13 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import click
 
+from faceshape.cli.console import put, say
 from faceshape.errors import FaceShapeError
 from faceshape.mode import Mode
 from faceshape.processors import usable_processors
@@ -32,6 +33,7 @@ def fleet() -> None:
 @click.option("--rotate", is_flag=True, help="Faces of any roll, not only about upright ones.")
 @click.option("--cloud-json", is_flag=True, help="Also write AnalyzeFace's response, as text.")
 @click.option("--picture-timeout", default=60.0, show_default=True, help="Seconds for a picture.")
+@click.option("--picture-memory", default=2048, show_default=True, help="MiB for a picture.")
 def plan(
     source: str,
     out: str,
@@ -40,6 +42,7 @@ def plan(
     rotate: bool,
     cloud_json: bool,
     picture_timeout: float,
+    picture_memory: int,
 ) -> None:
     """List the pictures of SOURCE and write the chunks of a run to OUT.
 
@@ -54,16 +57,17 @@ def plan(
             rotate=rotate,
             cloud_json=cloud_json,
             picture_seconds=picture_timeout,
+            memory_mib=picture_memory,
         )
         run = library.plan(source, out, chunk, settings)
-    click.echo(f"{run.pictures} pictures in {run.chunks} chunks")
+    put(f"{run.pictures} pictures in {run.chunks} chunks")
 
 
 @fleet.command()
 @click.argument("out")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--workers", type=click.IntRange(1), help="local: processes; all cores if absent.")
-@click.option("--address", help="ray: the cluster's; absent: a new one on this machine.")
+@click.option("--address", help="ray: the cluster's; this machine's or a new one if absent.")
 @click.option(
     "--chunk-index", type=click.IntRange(0), help="Only this chunk: for the tasks of an array job."
 )
@@ -99,17 +103,25 @@ def run(
 @fleet.command()
 @click.argument("out")
 def status(out: str) -> None:
-    """Print how far the run in OUT is, and its errors by code."""
+    """Print how far the run in OUT is: errors by code, rate, time left.
+
+    Whoever runs the chunks, be they tasks of an array job. Exits with 1 if some are not done.
+    """
     with _errors_told():
         from faceshape import fleet as library
 
         found = library.status(out)
-    click.echo(f"{found.done} of {found.run.chunks} chunks are done")
-    click.echo(f"{found.answered} of {found.run.pictures} pictures are answered")
-    for code, count in sorted(found.errors.items(), key=lambda item: -item[1]):
-        click.echo(f"{count:8} {code}")
-    if found.done < found.run.chunks:
-        sys.exit(1)
+    put(f"{found.done} of {found.run.chunks} chunks are done")
+    put(f"{found.answered} of {found.run.pictures} pictures are answered")
+    for line in _error_lines(found.errors):
+        put(line)
+    if found.rate is not None:
+        put(f"{found.rate:.1f} pictures/s while it ran")
+    if found.done == found.run.chunks:
+        return
+    if found.seconds_left is not None:
+        put(f"{_duration(found.seconds_left)} left at this rate")
+    sys.exit(1)
 
 
 @contextmanager
@@ -125,23 +137,32 @@ def _errors_told() -> Iterator[None]:
 
 
 def _show(reports: "Iterator[ChunkReport]", chunks: int) -> None:
-    """Print a line for each chunk that is done, with the rate and the time that is left."""
-    started, pictures = time.monotonic(), 0
+    """Say a line for each chunk that is done, with the rate and the time that is left."""
+    started, pictures, analyzed = time.monotonic(), 0, 0
     errors: Counter[str] = Counter()
     for number, report in enumerate(reports, 1):
         pictures += report.pictures
+        analyzed += report.analyzed
         errors.update(report.errors)
         seconds = time.monotonic() - started
         left = seconds / number * (chunks - number)
-        click.echo(
+        say(
             f"chunk {report.index}: {report.pictures} pictures, "
             f"{sum(report.errors.values())} errors; {number} of {chunks} chunks, "
-            f"{pictures / max(seconds, 1e-9):.1f} pictures/s, {_duration(left)} left",
-            err=True,
+            f"{analyzed / max(seconds, 1e-9):.1f} pictures/s, {_duration(left)} left"
         )
-    click.echo(f"{pictures} pictures, {sum(errors.values())} with an error")
+    put(f"{pictures} pictures, {analyzed} analysed now, {errors.total()} with an error")
+    for line in _error_lines(errors):
+        put(line)
+
+
+def _error_lines(errors: Mapping[str, int]) -> list[str]:
+    return [f"{count:8} {code}" for code, count in Counter(errors).most_common()]
 
 
 def _duration(seconds: float) -> str:
-    minutes, hours = divmod(round(seconds / 60), 60)[::-1]
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -8,12 +8,15 @@ any time, and a chunk that two run at once comes out the same.
 
 import io
 import json
+import math
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,6 +39,7 @@ __all__ = [
     "status",
 ]
 
+_CODES = ["error_code"]
 _PATHS = pa.schema([pa.field("path", pa.string())])
 # Downloads that run ahead of the picture that is analysed.
 _AHEAD = 8
@@ -52,12 +56,14 @@ class ChunkReport:
     Attributes:
         index: its number.
         pictures: how many it has.
-        errors: error code → how many of these.
+        analyzed: how many of them were analysed now; 0 if it was done before.
+        errors: error code → how many of all.
         seconds: that it took; 0 if it was done before.
     """
 
     index: int
     pictures: int
+    analyzed: int
     errors: dict[str, int]
     seconds: float
 
@@ -89,12 +95,27 @@ class RunStatus:
         done: chunks that are done.
         answered: pictures in them.
         errors: error code → how many of these.
+        rate: pictures a second while chunks were being run, by whomever; None if nobody knows.
     """
 
     run: Run
     done: int
     answered: int
     errors: dict[str, int]
+    rate: float | None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest takes at this rate; None if nobody knows."""
+        return (self.run.pictures - self.answered) / self.rate if self.rate else None
+
+
+class _Work(NamedTuple):
+    """Who wrote an answer file was busy with it: until when and for how long, with how many."""
+
+    end: float
+    seconds: float
+    analyzed: int
 
 
 def plan(source: str, out: str, chunk: int = 10_000, settings: FleetSettings | None = None) -> Run:
@@ -157,7 +178,7 @@ def pending(out: str) -> list[int]:
         RunError: the folder is not a run.
         StoreError: it cannot be listed.
     """
-    done = Place(out).child("answers").names()
+    done = Place(out).child("answers").files()
     return [i for i in range(read_run(out).chunks) if _chunk_name(i) not in done]
 
 
@@ -182,27 +203,19 @@ def run_chunk(
         raise RunError(f"{out} has the chunks 0 to {run.chunks - 1}, not {index}")
     answers_place = _chunk_place(place, "answers", index)
     started = time.monotonic()
-    before = _read_parquet(answers_place) if answers_place.exists() else None
-    if before is not None and not retry:
-        return _report(index, before, 0.0)
     paths = _read_parquet(_chunk_place(place, "plan", index)).column("path").to_pylist()
-    again = list(range(len(paths)))
+    before = _codes(_read_parquet(answers_place, _CODES)) if answers_place.exists() else None
+    rows = [row for row in range(len(paths)) if before is None or before[row] in retry]
+    if before is not None and not rows:
+        return ChunkReport(index, len(before), 0, _counts(before), 0.0)
+    chosen = [paths[row] for row in rows]
+    with nullcontext(sandbox) if sandbox else Sandbox(run.settings) as used:
+        table = to_table(chosen, list(_answers(chosen, used, run.settings)), run.settings)
     if before is not None:
-        codes = before.column("error_code").to_pylist()
-        again = [row for row, code in enumerate(codes) if code in retry]
-        if not again:
-            return _report(index, before, 0.0)
-    own = sandbox or Sandbox(run.settings)
-    try:
-        chosen = [paths[row] for row in again]
-        table = to_table(chosen, list(_answers(chosen, own, run.settings)), run.settings)
-    finally:
-        if sandbox is None:
-            own.close()
-    if before is not None:
-        table = _put_in(before, table, again)
-    answers_place.write(_as_parquet(table))
-    return _report(index, table, time.monotonic() - started)
+        table = _put_in(_read_parquet(answers_place), table, rows)
+    seconds = time.monotonic() - started
+    answers_place.write(_as_parquet(_with_work(table, seconds, len(rows))))
+    return ChunkReport(index, len(table), len(rows), _counts(_codes(table)), seconds)
 
 
 def status(out: str) -> RunStatus:
@@ -213,15 +226,17 @@ def status(out: str) -> RunStatus:
         StoreError: it cannot be read.
     """
     run, place = read_run(out), Place(out)
-    waiting = set(pending(out))
+    written = place.child("answers").files()
+    done = [index for index in range(run.chunks) if _chunk_name(index) in written]
     errors: Counter[str] = Counter()
     answered = 0
-    for index in range(run.chunks):
-        if index not in waiting:
-            table = _read_parquet(_chunk_place(place, "answers", index), ["error_code"])
-            answered += len(table)
-            errors.update(_error_counts(table))
-    return RunStatus(run, run.chunks - len(waiting), answered, dict(errors))
+    works = []
+    for index in done:
+        table = _read_parquet(_chunk_place(place, "answers", index), _CODES)
+        answered += len(table)
+        errors.update(_counts(_codes(table)))
+        works.append(_work(table, written[_chunk_name(index)]))
+    return RunStatus(run, len(done), answered, dict(errors), _rate(works))
 
 
 def _picture_names(source: Place) -> Iterator[str]:
@@ -275,13 +290,41 @@ def _put_in(before: pa.Table, table: pa.Table, rows: list[int]) -> pa.Table:
     return both.take(pa.array(order, pa.int64()))
 
 
-def _report(index: int, table: pa.Table, seconds: float) -> ChunkReport:
-    return ChunkReport(index, len(table), _error_counts(table), seconds)
+def _codes(answers: pa.Table) -> list[str | None]:
+    codes: list[str | None] = answers.column("error_code").to_pylist()
+    return codes
 
 
-def _error_counts(table: pa.Table) -> dict[str, int]:
-    counts = Counter(table.column("error_code").to_pylist())
-    return {code: count for code, count in counts.items() if code is not None}
+def _counts(codes: Iterable[str | None]) -> dict[str, int]:
+    return dict(Counter(code for code in codes if code is not None))
+
+
+def _with_work(answers: pa.Table, seconds: float, analyzed: int) -> pa.Table:
+    """Return answers that tell how long how many pictures took, for `_work`."""
+    told = {"faceshape.seconds": f"{seconds:.3f}", "faceshape.analyzed": str(analyzed)}
+    return answers.replace_schema_metadata({**answers.schema.metadata, **told})
+
+
+def _work(answers: pa.Table, written: float | None) -> _Work | None:
+    told = answers.schema.metadata or {}
+    try:
+        seconds, analyzed = float(told[b"faceshape.seconds"]), int(told[b"faceshape.analyzed"])
+    except (KeyError, ValueError):
+        return None
+    return None if written is None else _Work(written, seconds, analyzed)
+
+
+def _rate(works: Sequence[_Work | None]) -> float | None:
+    """Return pictures a second of the time in which anybody was at work: stops do not count."""
+    known = sorted(work for work in works if work is not None)
+    busy, analyzed = 0.0, 0
+    free_from = math.inf
+    for end, seconds, pictures in reversed(known):
+        begin = end - seconds
+        busy += max(0.0, min(end, free_from) - begin)
+        free_from = min(free_from, begin)
+        analyzed += pictures
+    return analyzed / busy if busy else None
 
 
 def _chunk_name(index: int) -> str:
@@ -304,7 +347,7 @@ def _as_parquet(table: pa.Table) -> bytes:
 def _read_parquet(place: Place, columns: list[str] | None = None) -> pa.Table:
     try:
         # Not by `read_table`: a process that ends at once may be aborted by the threads it leaves.
-        file = pq.ParquetFile(io.BytesIO(place.read()), pre_buffer=False)
-        return file.read(columns=columns, use_threads=False)
+        with place.open_input() as content, pq.ParquetFile(content, pre_buffer=False) as file:
+            return file.read(columns=columns, use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"cannot read {place.where}: {error}") from error

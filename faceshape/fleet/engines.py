@@ -5,11 +5,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from queue import SimpleQueue
 
-from faceshape.errors import ParameterError
+from faceshape.errors import FaceShapeError, ParameterError
 from faceshape.fleet.chunks import ChunkReport, read_run, run_chunk
 from faceshape.fleet.sandbox import Sandbox
 
-__all__ = ["on_local", "on_ray"]
+__all__ = ["EngineError", "on_local", "on_ray"]
+
+
+class EngineError(FaceShapeError):
+    """Whoever runs the chunks cannot, or has lost one."""
 
 
 def on_local(
@@ -67,25 +71,35 @@ def on_ray(
     Args:
         out: the folder of the run.
         chunks: their numbers.
-        address: of the cluster; None starts one on this machine, or takes the one it runs in.
+        address: of the cluster; None is one that runs on this machine, or a new one there.
         retry: as for `faceshape.fleet.run_chunk`.
 
     Raises:
-        ray.exceptions.RayError: a chunk failed more often than a lost node explains.
+        EngineError: there is no cluster, or a chunk was lost more often than nodes explain.
         FaceShapeError: as `faceshape.fleet.run_chunk`.
     """
     import ray
 
     if not ray.is_initialized():
-        ray.init(address=address, log_to_driver=False)
+        try:
+            ray.init(address=address, log_to_driver=False)
+        except Exception as error:  # it raises that itself if a node is late
+            raise EngineError(f"Ray does not start: {error}") from error
     # A task that is lost with its node runs again: a chunk that is done is only reported then.
     task = ray.remote(num_cpus=1, max_retries=5, max_calls=0)(run_chunk)
-    most = 4 * max(1, int(ray.cluster_resources().get("CPU", 1)))
     waiting, running = iter(chunks), list[object]()
     while True:
-        missing = most - len(running)
+        # Each time, because clusters grow with what waits.
+        processors = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        missing = 4 * processors - len(running)
         running += [task.remote(out, i, None, tuple(retry)) for i in islice(waiting, missing)]
         if not running:
             return
         done, running = ray.wait(running)
-        yield from ray.get(done)
+        try:
+            yield from ray.get(done)
+        except ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, FaceShapeError):
+                raise cause from None
+            raise EngineError(f"Ray lost a chunk: {error}") from error

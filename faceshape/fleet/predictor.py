@@ -21,7 +21,7 @@ class FaceShapePredictor:
 
     The pictures are decoded and analysed in a child process on one thread. A picture that cannot be
     read, crashes the child, takes too long or needs too much memory is a row with an error. A
-    predictor may be pickled; the child is not.
+    predictor may be pickled; the child is not. Close it, or use it in a ``with``.
     """
 
     def __init__(self, settings: FleetSettings | None = None) -> None:
@@ -67,6 +67,12 @@ class FaceShapePredictor:
     def close(self) -> None:
         """End the child process."""
         self._sandbox.close()
+
+    def __enter__(self) -> "FaceShapePredictor":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def __getstate__(self) -> FleetSettings:
         return self._settings

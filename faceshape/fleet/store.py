@@ -57,10 +57,18 @@ class Place:
         """Return whether it is a folder."""
         return bool(self._info().type == pafs.FileType.Directory)
 
-    def names(self) -> set[str]:
-        """Return the names of what lies directly in a folder; empty if there is none."""
-        selector = pafs.FileSelector(self._path, allow_not_found=True)
-        return {PurePosixPath(info.path).name for info in self._listed(selector)}
+    def files(self) -> dict[str, float | None]:
+        """Return what lies directly in a folder, if it is there: name → when it was written.
+
+        The time is in seconds since 1970; None if the store does not tell.
+
+        Raises:
+            StoreError: the folder cannot be listed.
+        """
+        found = self._listed(pafs.FileSelector(self._path, allow_not_found=True))
+        return {
+            PurePosixPath(info.path).name: info.mtime and info.mtime.timestamp() for info in found
+        }
 
     def read(self) -> bytes:
         """Return a file's bytes.
@@ -72,7 +80,11 @@ class Place:
             return bytes(stream.read())
 
     def open_input(self) -> Any:
-        """Return a file to read from anywhere in it."""
+        """Return a file to read from anywhere in it.
+
+        Raises:
+            OSError: it is not there, or cannot be read.
+        """
         return self._files.open_input_file(self._path)
 
     def write(self, content: bytes) -> None:
@@ -83,10 +95,12 @@ class Place:
         """
         local = isinstance(self._files, pafs.LocalFileSystem)
         # Object stores show an object when it is complete; a local file is given its name then.
-        # The name on the way is nobody else's: two may write the same file at a time.
-        path = f"{self._path}.{uuid.uuid4().hex}.part" if local else self._path
+        # The name on the way is nobody else's: two may write the same file at a time. It begins
+        # with a dot: who reads the folder passes over what a killed writer leaves.
+        folder, name = PurePosixPath(self._path).parent, PurePosixPath(self._path).name
+        path = str(folder / f".{name}.{uuid.uuid4().hex}") if local else self._path
         try:
-            self._files.create_dir(str(PurePosixPath(self._path).parent), recursive=True)
+            self._files.create_dir(str(folder), recursive=True)
             with self._files.open_output_stream(path) as stream:
                 stream.write(content)
             if local:

@@ -10,9 +10,8 @@ from faceshape.fleet.schema import answer_schema
 
 @pytest.fixture(scope="module")
 def predictor():
-    predictor = FaceShapePredictor(FleetSettings(mode=1))
-    yield predictor
-    predictor.close()
+    with FaceShapePredictor(FleetSettings(mode=1)) as predictor:
+        yield predictor
 
 
 def test_paths_and_bytes_give_the_same(predictor, album):

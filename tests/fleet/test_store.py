@@ -1,15 +1,16 @@
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from faceshape.errors import DownloadError
-from faceshape.fleet import pending, plan, run_chunk
+from faceshape.fleet import pending, plan, run_chunk, status
 from faceshape.fleet.store import Place, StoreError, download
 
 
 @pytest.fixture(scope="module")
 def bucket(album):
     """The album as objects in a bucket of moto's S3."""
-    server = pytest.importorskip("moto.server", reason="the extra fleet-test")
+    server = pytest.importorskip("moto.server", reason="moto[server]")
     boto3 = pytest.importorskip("boto3")
     s3 = server.ThreadedMotoServer(port=0)
     s3.start()
@@ -27,17 +28,27 @@ def bucket(album):
     s3.stop()
 
 
-def test_a_run_from_bucket_to_bucket(bucket, sandbox, tmp_path):
+def test_a_run_from_bucket_to_bucket_with_a_missing_object(bucket, sandbox, tmp_path):
     run = plan("s3://album/photos", "s3://album/out", chunk=5)
     assert run.pictures == 9
     bucket.delete_object(Bucket="album", Key="photos/0.jpg")
     for index in pending("s3://album/out"):
         run_chunk("s3://album/out", index, sandbox)
     assert pending("s3://album/out") == []
-    bucket.download_file("album", "out/answers/chunk-000000.parquet", str(tmp_path / "a.parquet"))
-    rows = {row["path"]: row for row in pq.read_table(tmp_path / "a.parquet").to_pylist()}
+    answers = pa.concat_tables(_read("answers", index) for index in (0, 1))
+    plans = pa.concat_tables(_read("plan", index) for index in (0, 1))
+    assert answers.column("path") == plans.column("path")
+    rows = {row["path"]: row for row in answers.to_pylist()}
+    assert len(rows) == 9
     assert rows["s3://album/photos/0.jpg"]["error_code"] == "FailedOperation.ImageDownloadError"
     assert len(rows["s3://album/photos/2.jpg"]["faces"]) == 1
+    found = status("s3://album/out")
+    assert (found.done, found.answered) == (2, 9)
+    assert found.rate > 0
+
+
+def _read(folder, index):
+    return pq.read_table(Place(f"s3://album/out/{folder}/chunk-{index:06}.parquet").open_input())
 
 
 def test_what_cannot_be_had(bucket):
