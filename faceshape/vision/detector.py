@@ -246,10 +246,10 @@ class FirstLook:
     """
 
     _SIDE, _AREA = 120, 120 * 224  # of the copy at most: its shorter side, and pixels
-    _SMALLEST_INSIDE = 20.0
+    _SMALLEST_INSIDE = 12.0
     # Mean side from which on no face in the copy is overlooked, so that the largest one is among
     # those that were found.
-    _SURE_INSIDE = 24.0
+    _SURE_INSIDE = 15.0
 
     def __init__(self, detector: OnnxDetector) -> None:
         """Take the detector that looks."""
