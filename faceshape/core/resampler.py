@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from faceshape.core.arrays import numbers
 from faceshape.core.splines import spline_slope_weights, spline_weights
 from faceshape.core.topology import Topology
 from faceshape.errors import ShapeError
@@ -79,9 +80,9 @@ def resample_onto(
         input.
 
     Raises:
-        ShapeError: dense is not (N, P, 2).
+        ShapeError: dense is not (N, P, 2), or not of real numbers.
     """
-    dense = np.asarray(dense)
+    dense = numbers(dense, "landmarks")
     if dense.ndim != 3 or dense.shape[1:] != (topology.points, 2):
         raise ShapeError(
             f"{topology.name} landmarks must be (N, {topology.points}, 2), not {dense.shape}"
@@ -90,13 +91,15 @@ def resample_onto(
     if not len(dense):
         return points
     # Points as complex numbers, (N, P) and (N, Q).
-    given = np.ascontiguousarray(dense, np.float32).view(np.complex64)[:, :, 0]
+    # What is not finite, or too large to calculate with, stays so, silently.
+    with np.errstate(invalid="ignore", over="ignore"):
+        given = np.ascontiguousarray(dense, np.float32).view(np.complex64)[:, :, 0]
     found = points.view(np.complex64)[:, :, 0]
     plan = _plan(topology, runs)
     blocks = -(-len(dense) // plan.most_faces)
     size = -(-len(dense) // blocks)
     sampler = _block_sampler(plan, size)
-    with np.errstate(invalid="ignore"):  # coordinates that are not finite stay so, silently
+    with np.errstate(invalid="ignore", over="ignore"):
         for block in range(blocks):
             # All blocks have one size; the last one overlaps the one before it.
             start = min(block * size, len(dense) - size)
