@@ -153,8 +153,11 @@ class FaceShapeEngine:
         faces: list[FaceShape] = []
         for search in self._passes[bool(rotate), mode]:
             candidates = search.candidates(pixels)
+            overlooked = search.overlooked_area(pixels)
+            if not (box_area(candidates.boxes) >= overlooked).any():
+                continue  # none of these would settle it
             faces = self._chooser.choose(pixels, candidates, wanted, bool(rotate)) or faces
-            if faces and landmark_areas(faces[:1])[0] >= search.overlooked_area(pixels):
+            if faces and landmark_areas(faces[:1])[0] >= overlooked:
                 break
         return faces
 

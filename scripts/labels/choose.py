@@ -119,7 +119,9 @@ def best_shares(answers: Sequence[Teachers]) -> dict[str, float]:
         )
         for s in _SHARES
     ]
-    return {part: float(_SHARES[np.argmin([each[part] for each in tried])]) for part in PARTS}
+    return {
+        part: round(float(_SHARES[np.argmin([each[part] for each in tried])]), 2) for part in PARTS
+    }
 
 
 def moved(points: NDArray[np.float32], values: Sequence[float]) -> NDArray[np.float32]:
