@@ -38,6 +38,56 @@ def test_truncated_files_are_refused(portrait, form, share):
         load_image(data[: int(len(data) * share)])
 
 
+def shorter_webp(data, lacking):
+    """Cut off the end, and let the last chunk and the file say so."""
+    data, place = bytearray(data[: len(data) - lacking]), 12
+    while place + 8 + (length := struct.unpack_from("<I", data, place + 4)[0]) <= len(data):
+        place += 8 + length + length % 2
+    struct.pack_into("<I", data, place + 4, len(data) - place - 8)
+    data += bytes(len(data) % 2)
+    struct.pack_into("<I", data, 4, len(data) - 8)
+    return bytes(data)
+
+
+def shorter_gif(data, lacking):
+    """Leave out the last blocks of the picture, but not what ends it and the file."""
+    place = data.index(b"\x2c", 13 + (3 << (data[10] & 7) + 1)) + 11
+    starts = []
+    while data[place]:
+        starts.append(place)
+        place += 1 + data[place]
+    return data[: starts[-1 - lacking // 255]] + b"\0;"
+
+
+def shorter_avif(data, lacking):
+    """Cut off the end, and let the item and the box of its bytes say so."""
+    box = data.index(b"mdat") - 4
+    length = len(data) - box - 8
+    item = data.rindex(struct.pack(">I", length), 0, box)
+    data = bytearray(data[: len(data) - lacking])
+    struct.pack_into(">I", data, item, length - lacking)
+    struct.pack_into(">I", data, box, length + 8 - lacking)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("form", "shorter", "options"),
+    [
+        ("WEBP", shorter_webp, {}),
+        ("WEBP", shorter_webp, {"lossless": True}),
+        ("GIF", shorter_gif, {}),
+        pytest.param("AVIF", shorter_avif, {}, marks=needs_avif),
+    ],
+)
+@pytest.mark.parametrize("lacking", [20, 300, 2000])
+def test_pixels_are_missing_though_all_lengths_are_right(portrait, form, shorter, options, lacking):
+    picture = Image.fromarray(portrait)
+    picture = picture.quantize(64) if form == "GIF" else picture
+    data = encoded(picture, form, **options)
+    with pytest.raises(ImageDecodeError):
+        load_image(shorter(data, lacking))
+
+
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "TIFF"])
 def test_the_first_of_several_pictures(portrait, form):
     first = Image.fromarray(portrait // 64 * 64)
