@@ -77,6 +77,13 @@ def test_every_module_can_be_imported():
     subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=True, timeout=300)
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["doctor"], ["models", "--verify"]])
+def test_what_can_be_asked(arguments):
+    found = run(*arguments)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout
+
+
 def test_one_photo(portrait_file, tmp_path):
     found = run("analyze", portrait_file, "--draw", tmp_path / "overlay.png")
     assert found.returncode == 0, found.stderr
