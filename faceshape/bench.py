@@ -80,10 +80,8 @@ def resampler_times(most_faces: int, rounds: int) -> Iterator[BatchTimes]:
         most_faces: the largest batch.
         rounds: of the large batches; the small ones take more.
     """
-    points = load_topology(_TOPOLOGY).points
-    # Where the points lie makes no difference to the time.
-    dense = np.random.default_rng(0).normal(size=(most_faces, points, 2)).astype(np.float32)
-    copied = np.zeros((2, most_faces, points + POINT_COUNT), np.float32)  # half of x, half of y
+    dense = _lifelike(most_faces)
+    copied = np.zeros((2, most_faces, dense.shape[1] + POINT_COUNT), np.float32)  # half of x and y
     faces = 1
     while faces <= most_faces:
         calls: dict[str, Callable[[], object]] = {
@@ -93,6 +91,21 @@ def resampler_times(most_faces: int, rounds: int) -> Iterator[BatchTimes]:
         times = by_turns(calls, max(rounds, min(_FACES_A_ROUND // faces, _MOST_ROUNDS)))
         yield BatchTimes(faces, times["resample"], times["copy"])
         faces *= 10
+
+
+def _lifelike(count: int) -> NDArray[np.float32]:
+    """Return landmarks that lie about as evenly as those of faces, whatever they show.
+
+    Every curve is a straight line between places of chance, with some jitter.
+    """
+    topology, rng = load_topology(_TOPOLOGY), np.random.default_rng(0)
+    dense = rng.normal(0, 100, (count, topology.points, 2))
+    for curve in topology.curves:
+        rows = list(topology.indices(curve))
+        way = np.linspace(0, 1, len(rows))[:, None]
+        dense[:, rows] = dense[:, rows[:1]] * (1 - way) + dense[:, rows[-1:]] * way
+    dense += rng.normal(0, 0.3, dense.shape)
+    return dense.astype(np.float32)
 
 
 def stage_times(photo: bytes, threads: int, rounds: int) -> dict[str, NDArray[np.float64]]:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from faceshape.core.contract import resample
 from faceshape.vision.geometry import enclosing_boxes
 from faceshape.vision.image import RGBImage, load_image
-from scripts.landmarks.data import DENSE, apparent_yaw, load_faces
+from scripts.labels.consensus import DENSE
+from scripts.landmarks.data import apparent_yaw, load_faces
 
 __all__ = [
     "LabelledFaces",

@@ -118,7 +118,7 @@ def as_ibug68(points: NDArray[np.float32]) -> NDArray[np.float32]:
     contract = load_topology("contract90")
     out = np.empty((len(points), 68, 2), np.float32)
     for curve, places in _ON_CURVES.items():
-        fine = resample_onto(points, contract, (_SAMPLES._replace(curve=curve),), 25)
+        fine = resample_onto(points, contract, (_SAMPLES._replace(curve=curve),))
         out[:, list(places)] = fine[:, list(places.values())]
     nose = points[:, GROUPS["Nose"]]
     root, tip, base = nose[:, 1], nose[:, 0], nose[:, 7]

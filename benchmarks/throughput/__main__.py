@@ -2,7 +2,8 @@
 
 Prints Markdown tables: the resampler, the regressor, the detectors, the stages and the whole, the
 same pictures through others, and what a fresh process costs. --mediapipe-python is the interpreter
-of an environment with ``mediapipe==0.10.21``; without it FaceMesh is left out.
+of an environment with ``mediapipe==0.10.21``; without it FaceMesh is left out. --against prints one
+table alone: this tree beside another revision of it.
 """
 
 import json
@@ -19,6 +20,7 @@ import click
 
 from benchmarks.cores import on_cores
 from benchmarks.result_table import Table
+from benchmarks.throughput.against import against_table
 from benchmarks.throughput.batch import workers_table
 from benchmarks.throughput.fresh_process import first_answer_table, installed_table, memory_table
 from benchmarks.throughput.tables import (
@@ -77,6 +79,7 @@ _NAMES = tuple(_sections(1, 1, 1, None, Path()))
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="interpreter with mediapipe 0.10.21",
 )
+@click.option("--against", metavar="GIT_REV", help="compare with this revision, nothing else")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="the tables, as JSON")
 def main(
     faces: int,
@@ -84,16 +87,21 @@ def main(
     rounds: int,
     names: Sequence[str],
     mediapipe_python: Path | None,
+    against: str | None,
     json_file: Path | None,
 ) -> None:
     """Print all tables as markdown: medians (10th–90th percentile)."""
-    if mediapipe_python is None:
-        click.echo("FaceMesh is left out: no --mediapipe-python.\n")
     tables = []
     with tempfile.TemporaryDirectory() as folder:
-        sections = _sections(faces, pictures, rounds, mediapipe_python, Path(folder))
-        for name in names or _NAMES:
-            table = sections[name]()
+        if against is not None:
+            makers = [_on_one_core(against_table, against, rounds)]
+        else:
+            if mediapipe_python is None:
+                click.echo("FaceMesh is left out: no --mediapipe-python.\n")
+            sections = _sections(faces, pictures, rounds, mediapipe_python, Path(folder))
+            makers = [sections[name] for name in names or _NAMES]
+        for make in makers:
+            table = make()
             click.echo(table.markdown())
             tables.append(table.as_json())
     if json_file is not None:

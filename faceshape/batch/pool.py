@@ -15,7 +15,6 @@ import os
 import signal
 import threading
 import time
-import uuid
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,15 +22,15 @@ from multiprocessing.connection import wait
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
+from faceshape.batch.answer import Answer, BatchResult
 from faceshape.errors import FaceShapeError, ParameterError
 from faceshape.mode import Mode
 
 if TYPE_CHECKING:
-    from faceshape.batch.worker import Answer, Connection
-    from faceshape.tencent.api import Response
+    from faceshape.batch.worker import Connection
     from faceshape.tencent.parameters import Language
 
-__all__ = ["BatchResult", "WorkerError", "analyze_many"]
+__all__ = ["WorkerError", "analyze_many"]
 
 # Pictures that a worker holds: while one is answered the next is there already.
 _HELD = 2
@@ -49,35 +48,6 @@ _processes = multiprocessing.get_context("spawn")
 
 class WorkerError(FaceShapeError):
     """Worker processes ended before they could take their first picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """What became of one picture.
-
-    Attributes:
-        path: as it was given.
-        response: AnalyzeFace's, ``{"Response": {...}}``. Its RequestId depends on the path alone:
-            the UUID of version 5 in the namespace of URLs, so that equal runs answer equally.
-        detail: what exactly was wrong, in English; empty if nothing was.
-    """
-
-    path: str
-    response: "Response"
-    detail: str = ""
-
-    @property
-    def faces(self) -> list[dict[str, list[dict[str, int]]]]:
-        """The response's FaceShapeSet, the largest face first; empty if there is an error."""
-        shapes: list[dict[str, list[dict[str, int]]]]
-        shapes = self.response["Response"].get("FaceShapeSet", [])
-        return shapes
-
-    @property
-    def error(self) -> str | None:
-        """The cloud's error code, or None."""
-        code: str | None = self.response["Response"].get("Error", {}).get("Code")
-        return code
 
 
 class _Settings(NamedTuple):
@@ -147,12 +117,8 @@ class _Task:
     attempts: int = 0
     result: BatchResult | None = None
 
-    def finish(self, answer: "Answer") -> None:
-        response, detail = answer
-        # File names may contain bytes that are no text; these have no UTF-8.
-        name = self.path.encode("utf-8", "backslashreplace").decode("utf-8")
-        response["Response"]["RequestId"] = str(uuid.uuid5(uuid.NAMESPACE_URL, name))
-        self.result = BatchResult(self.path, response, detail)
+    def finish(self, answer: Answer) -> None:
+        self.result = BatchResult(self.path, *answer)
 
 
 def _in_order(tasks: Iterator[_Task], crew: "_Crew") -> Generator[BatchResult, None, None]:
@@ -252,7 +218,9 @@ class _Crew:
         """Answer the first task of a worker with an error."""
         from faceshape.tencent.api import error_response
 
-        worker.tasks.popleft().finish((error_response(error, self._settings.language), str(error)))
+        task = worker.tasks.popleft()
+        response = error_response(error, self._settings.language)
+        task.finish(Answer.of(task.path, response, str(error)))
 
     def _replace(self, worker: "_Worker") -> None:
         worker.stop()

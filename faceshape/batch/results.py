@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal
 
-from faceshape.batch.pool import BatchResult
+from faceshape.batch.answer import Answer, BatchResult
 from faceshape.errors import FaceShapeError
 
 __all__ = [
@@ -47,7 +47,8 @@ class OtherOptionsError(ResultFileError):
 def to_line(result: BatchResult) -> str:
     """Return a result as one line of JSON, without its end; nothing but ASCII."""
     detail = {"Detail": result.detail} if result.detail else {}
-    return json.dumps({"Path": result.path, **detail, **result.response})
+    head = json.dumps({"Path": result.path, **detail})
+    return f"{head[:-1]}, {result.json[1:]}"  # two objects as one
 
 
 def options_path(path: Path) -> Path:
@@ -227,11 +228,10 @@ def _check_options(record: Path, options: Options) -> None:
 def _from_line(line: bytes) -> BatchResult:
     try:
         entry = json.loads(line)
-        result = BatchResult(
-            entry["Path"], {"Response": entry["Response"]}, entry.get("Detail", "")
-        )
-        if not (isinstance(result.path, str) and isinstance(result.detail, str)):
+        path, detail = entry["Path"], entry.get("Detail", "")
+        if not (isinstance(path, str) and isinstance(detail, str)):
             raise TypeError("not text")
+        result = BatchResult(path, *Answer.of(path, {"Response": entry["Response"]}, detail))
         if not (isinstance(result.error, str) or _are_faces(result.faces)):
             raise TypeError("neither an error nor faces")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -3,7 +3,7 @@
 import csv
 from typing import TextIO
 
-from faceshape.batch.pool import BatchResult
+from faceshape.batch.answer import BatchResult
 
 __all__ = ["CsvTable"]
 

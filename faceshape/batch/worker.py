@@ -5,14 +5,15 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 
+from faceshape.batch.answer import Answer
 from faceshape.engine import FaceShapeEngine
 from faceshape.errors import FaceShapeError, ImageDecodeError, ParameterError
 from faceshape.mode import Mode
-from faceshape.tencent.api import Response, error_response, face_response
+from faceshape.tencent.api import error_response, face_response
 from faceshape.tencent.limits import DOCUMENT_LIMITS
 from faceshape.tencent.parameters import Language
 from faceshape.vision.image import LOCAL_LIMITS, ImageLimits, RGBImage, load_image
@@ -22,11 +23,7 @@ if TYPE_CHECKING and sys.platform == "win32":
 else:
     from multiprocessing.connection import Connection
 
-__all__ = ["Answer", "Connection", "serve"]
-
-Answer: TypeAlias = tuple[Response, str]
-"""A response and the detail of its error, without the path: a worker that waits to hand over a
-large message while it is being handed one would wait for ever."""
+__all__ = ["Connection", "serve"]
 
 _logger = logging.getLogger(__name__)
 
@@ -75,12 +72,12 @@ def _answer(
     try:
         pixels = _load(path, limits)
         faces = engine.analyze(pixels, mode, rotate)
-        return face_response(faces, pixels.shape[:2]), ""
+        return Answer.of(path, face_response(faces, pixels.shape[:2]))
     except FaceShapeError as error:
-        return _refusal(error, language)
+        return _refusal(path, error, language)
     except Exception as error:  # whatever it is, the other pictures are to be answered
         _logger.exception("%s: the engine failed", path)
-        return _refusal(FaceShapeError(repr(error)), language)
+        return _refusal(path, FaceShapeError(repr(error)), language)
 
 
 def _load(path: str, limits: ImageLimits) -> RGBImage:
@@ -103,5 +100,5 @@ def _is_stream(path: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _refusal(error: FaceShapeError, language: Language) -> Answer:
-    return error_response(error, language), str(error)
+def _refusal(path: str, error: FaceShapeError, language: Language) -> Answer:
+    return Answer.of(path, error_response(error, language), str(error))

@@ -2,23 +2,32 @@
 
 import os
 import sys
+from importlib import import_module
 
 import click
 
 from faceshape import __version__
-from faceshape.cli.analyze import analyze
-from faceshape.cli.bench import bench
 from faceshape.cli.console import CommandLine
-from faceshape.cli.doctor import doctor
-from faceshape.cli.fleet import fleet
-from faceshape.cli.models import models
-from faceshape.cli.serve import serve
-from faceshape.cli.track import track
 
 __all__ = ["main"]
 
+_COMMANDS = ("analyze", "fleet", "track", "serve", "models", "bench", "doctor")
 
-@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(CommandLine):
+    """Each command is a module of its name, which is loaded when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"faceshape.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """AnalyzeFace on the device: 90 face landmarks, without a network."""
@@ -28,7 +37,3 @@ def main() -> None:
         multiprocessing.freeze_support()
     # All products of matrices are small here: OpenBLAS's threads would cost their start alone.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
-for command in (analyze, fleet, track, serve, models, bench, doctor):
-    main.add_command(command)

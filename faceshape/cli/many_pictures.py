@@ -15,8 +15,8 @@ from typing import Literal, Protocol, TypeAlias
 
 import click
 
+from faceshape.batch.answer import BatchResult
 from faceshape.batch.pictures import Pictures, find_pictures, parse_list
-from faceshape.batch.pool import BatchResult
 from faceshape.batch.results import (
     OtherOptionsError,
     ResultFile,
@@ -268,7 +268,7 @@ class _Tally:
 
     def add(self, result: BatchResult) -> None:
         self.pictures += 1
-        self.faces += len(result.faces)
+        self.faces += result.face_count
         if result.error:
             self.errors[result.error] += 1
 

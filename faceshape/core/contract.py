@@ -7,12 +7,14 @@ uniform in arc length.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from faceshape.core.resampler import Run, resample_onto
+from faceshape.core.layout import Layout, Run, layout_of
+from faceshape.core.resampler import resample_layout, resample_onto
 from faceshape.core.topology import Topology, load_topology
 
 __all__ = [
@@ -144,4 +146,9 @@ def resample(dense: ArrayLike, topology: str | Topology) -> NDArray[np.float32]:
         TopologyError: there is no topology of that name.
     """
     topology = topology if isinstance(topology, Topology) else load_topology(str(topology))
-    return resample_onto(dense, topology, RUNS, POINT_COUNT)
+    return resample_layout(dense, _layout(topology))
+
+
+@cache
+def _layout(topology: Topology) -> Layout:
+    return layout_of(topology, RUNS)  # which looks at all runs to find it

@@ -74,12 +74,15 @@ class Topology:
         curves: for each name in `CURVES`, its control points in order.
         derived: the 90-point groups that the layout does not mark and that are computed from
             other points (a pupil from the eye's outline, say).
+        evenly_spaced: whether the control points of each curve lie about evenly along it, which
+            makes it faster to resample.
     """
 
     name: str
     points: int
     curves: Mapping[str, tuple[Control, ...]]
     derived: frozenset[str]
+    evenly_spaced: bool = False
 
     def indices(self, curve: str) -> tuple[int, ...]:
         """Return the dense indices of a curve that consists of marked points only.
@@ -143,9 +146,11 @@ def parse_topology(name: str, document: Mapping[str, object]) -> Topology:
             a combination do not sum to one.
     """
     points, curves = document.get("points"), document.get("curves")
-    derived = document.get("derived", [])
+    derived, even = document.get("derived", []), document.get("evenly_spaced", False)
     if not isinstance(points, int) or not isinstance(curves, dict) or not isinstance(derived, list):
         raise TopologyError(f"{name}: needs an integer 'points', an object 'curves'")
+    if not isinstance(even, bool):
+        raise TopologyError(f"{name}: 'evenly_spaced' is true or false, not {even!r}")
     if set(curves) != set(CURVES):
         odd = ", ".join(sorted(set(curves) ^ set(CURVES)))
         raise TopologyError(f"{name}: missing or unknown curves: {odd}")
@@ -155,7 +160,7 @@ def parse_topology(name: str, document: Mapping[str, object]) -> Topology:
     }
     if empty := [curve for curve, controls in parsed.items() if not controls]:
         raise TopologyError(f"{name}: curves without points: {', '.join(empty)}")
-    return Topology(name, points, MappingProxyType(parsed), frozenset(derived))
+    return Topology(name, points, MappingProxyType(parsed), frozenset(derived), even)
 
 
 def _parse_control(where: str, entry: object, points: int) -> Control:

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "aligned_similarities",
     "aligned_transforms",
     "apply_transforms",
     "box_area",
     "box_iou",
     "boxes_along_roll",
     "centred_transforms",
+    "corner_shifts",
     "crop_transforms",
     "ellipse_boxes",
     "enclosing_boxes",
@@ -22,6 +24,7 @@ __all__ = [
     "line_roll",
     "non_maximum_suppression",
     "pixel_matrix",
+    "similarity_transforms",
     "turn_boxes",
     "undo_similarities",
     "wrap_degrees",
@@ -29,6 +32,9 @@ __all__ = [
 
 # Points closer together than this, in pixels, may be one point, which no crop can be filled with.
 _NO_SIZE = 1e-3
+
+# Of a square crop whose side is 1.
+_CORNERS = np.array([0, 1, 1j, 1 + 1j])
 
 
 def box_area(boxes: ArrayLike) -> NDArray[np.float64]:
@@ -156,14 +162,54 @@ def aligned_transforms(
         reach: side of the square in the picture, in these distances.
         below: how far its middle is below the mean, in these distances.
     """
+    return similarity_transforms(aligned_similarities(points, lines, side, reach, below))
+
+
+def aligned_similarities(
+    points: ArrayLike, lines: ArrayLike, side: int, reach: float, below: float
+) -> NDArray[np.complex128]:
+    """Return the transforms of `aligned_transforms` as pairs of numbers (N, 2).
+
+    A pair is what a place x + iy is multiplied by, and what is added then.
+    """
     numbers = _numbers(points)
+    count = numbers.shape[1]
     turns = np.exp(1j * np.angle(_numbers(lines)))
-    middle = numbers.mean(axis=1)
+    middle = numbers.sum(axis=1) / count
     off = numbers - middle[:, None]
-    distance = np.sqrt((off.real**2 + off.imag**2).mean(axis=1))
+    distance = np.sqrt((off.real**2 + off.imag**2).sum(axis=1) / count)
     distance = np.maximum(distance, _NO_SIZE)
     middle += 1j * below * distance * turns
-    return centred_transforms(_points(middle), side / (reach * distance * turns), side)
+    return _centred(middle, side / (reach * distance * turns), side)
+
+
+def similarity_transforms(pairs: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Return similarities that are pairs of numbers (..., 2) as transforms (..., 2, 3)."""
+    linear, offset = pairs[..., 0], pairs[..., 1]
+    transforms = np.empty((*linear.shape, 2, 3))
+    transforms[..., 0, 0] = transforms[..., 1, 1] = linear.real
+    transforms[..., 1, 0] = linear.imag
+    transforms[..., 0, 1] = -linear.imag
+    transforms[..., 0, 2] = offset.real
+    transforms[..., 1, 2] = offset.imag
+    return transforms
+
+
+def corner_shifts(
+    pairs: NDArray[np.complex128], others: NDArray[np.complex128], side: int
+) -> NDArray[np.float64]:
+    """Return how far (N,) the corners of crops are off those of others, in sides of the crop.
+
+    Args:
+        pairs: (N, 2) similarities from the picture to the crops, as `aligned_similarities` gives.
+        others: (N, 2) the same.
+        side: of all crops, pixels.
+    """
+    corners = side * _CORNERS
+    factor = (others[:, 0] / pairs[:, 0])[:, None]
+    off = factor * (corners - pairs[:, 1:]) + others[:, 1:] - corners
+    farthest: NDArray[np.float64] = np.abs(off).max(axis=1)
+    return farthest / side
 
 
 def centred_transforms(
@@ -176,14 +222,16 @@ def centred_transforms(
         linear: (...) numbers that multiply x + iy: the absolute value scales, the angle turns.
         side: of the crop, pixels.
     """
-    numbers = _numbers(centres)
-    offset = (0.5 + 0.5j) * side - linear * numbers
-    transforms = np.empty((*numbers.shape, 2, 3))
-    transforms[..., 0, 0] = transforms[..., 1, 1] = linear.real
-    transforms[..., 1, 0] = linear.imag
-    transforms[..., 0, 1] = -linear.imag
-    transforms[..., 2] = _points(offset)
-    return transforms
+    return similarity_transforms(_centred(_numbers(centres), linear, side))
+
+
+def _centred(
+    centres: NDArray[np.complex128], linear: NDArray[np.complex128], side: int
+) -> NDArray[np.complex128]:
+    pairs = np.empty((*centres.shape, 2), np.complex128)
+    pairs[..., 0] = linear
+    pairs[..., 1] = (0.5 + 0.5j) * side - linear * centres
+    return pairs
 
 
 def _turns(roll: ArrayLike) -> NDArray[np.complex128]:

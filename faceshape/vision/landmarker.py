@@ -23,10 +23,11 @@ from faceshape.core.topology import Topology, load_topology
 from faceshape.vision.close_look import CloseLook
 from faceshape.vision.crops import cut_crops
 from faceshape.vision.geometry import (
-    aligned_transforms,
-    apply_transforms,
+    aligned_similarities,
+    corner_shifts,
     crop_transforms,
     line_roll,
+    similarity_transforms,
     undo_similarities,
 )
 from faceshape.vision.image import RGBImage
@@ -38,8 +39,6 @@ _MOST_LOOKS = 4
 # How far a corner of the next crop may be off that of the last one, in sides of the crop, for the
 # last one to be good enough.
 _SETTLED = 0.05
-
-_CORNERS = np.array([[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]])
 
 # Faces worked on at once: larger batches gain no speed and only cost memory.
 _BATCH = 16
@@ -147,25 +146,26 @@ class Landmarker:
         """Return dense landmarks (N, P, 2), presence (N,) and spread (N, P or 0) in pixels."""
         crops = crop_transforms(boxes, roll, self._alignment.side, self._margin)
         first, presence, _ = self._alignment.look(image, crops)
-        crops = self._aligned_crops(first)
-        dense, also_present, spread = self._exact.look(image, crops)
+        aligned = self._aligned(first)
+        dense, also_present, spread = self._exact.look(image, similarity_transforms(aligned))
         presence = np.minimum(presence, also_present)  # it takes both to see a face
         unsettled = np.arange(len(boxes))
         for _ in range(_MOST_LOOKS - 2):
-            wanted = self._aligned_crops(dense[unsettled])
-            off = _corner_shift(crops, wanted, self._exact.side) > _SETTLED
+            wanted = self._aligned(dense[unsettled])
+            off = corner_shifts(aligned, wanted, self._exact.side) > _SETTLED
             if not off.any():
                 break
-            unsettled, crops = unsettled[off], wanted[off]
+            unsettled, aligned = unsettled[off], wanted[off]
+            crops = similarity_transforms(aligned)
             dense[unsettled], _, spread[unsettled] = self._exact.look(image, crops)
         for close_look in self._close_looks:
             dense = close_look.refine(image, dense)
         return dense, presence, spread
 
-    def _aligned_crops(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the transforms (N, 2, 3) to crops in which the given landmarks stand upright."""
+    def _aligned(self, dense: NDArray[np.float32]) -> NDArray[np.complex128]:
+        """Return the similarities (N, 2) to crops in which the given landmarks stand upright."""
         lines = dense[:, self._right_corner] - dense[:, self._left_corner]
-        return aligned_transforms(dense, lines, self._exact.side, self._reach, self._below)
+        return aligned_similarities(dense, lines, self._exact.side, self._reach, self._below)
 
 
 class _Regressor:
@@ -211,17 +211,6 @@ class _ExpectedErrors:
         expected: NDArray[np.float32] = spread[:, self._rows] * self._factors
         expected *= np.float32(100) / distance[:, None]
         return expected
-
-
-def _corner_shift(
-    crops: NDArray[np.float64], wanted: NDArray[np.float64], side: int
-) -> NDArray[np.float64]:
-    """Return how far (N,) the corners of one crop are off another's, in sides of the crop."""
-    corners = side * _CORNERS
-    there = apply_transforms(wanted, undo_similarities(crops, corners))
-    x, y = (there - corners).transpose(2, 0, 1)
-    farthest: NDArray[np.float64] = np.hypot(x, y).max(axis=1)
-    return farthest / side
 
 
 def eye_line_roll(points: NDArray[np.float32]) -> NDArray[np.float64]:

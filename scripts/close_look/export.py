@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from scripts.close_look.data import RECIPES
 from scripts.close_look.train import Validation, part_option
-from scripts.landmarks.data import DENSE, load_faces
+from scripts.labels.consensus import DENSE
+from scripts.landmarks.data import load_faces
 from scripts.training.manifest import MODELS, record
 from scripts.training.shipped_models import write_onnx
 

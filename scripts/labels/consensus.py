@@ -51,8 +51,8 @@ def consensus(mesh478: NDArray, wflw98: NDArray) -> NDArray[np.float32]:
 
 def blended(mesh478: NDArray, wflw98: NDArray) -> NDArray[np.float32]:
     """Return the mean (N, 166, 2) of both teachers, each group with its share."""
-    a = resample_onto(mesh478, load_topology("mesh478"), DENSE_RUNS, DENSE.points)
-    b = resample_onto(wflw98, load_topology("wflw98"), DENSE_RUNS, DENSE.points)
+    a = resample_onto(mesh478, load_topology("mesh478"), DENSE_RUNS)
+    b = resample_onto(wflw98, load_topology("wflw98"), DENSE_RUNS)
     points = resample(mesh478, "mesh478")
     eyes = points[:, GROUPS["LeftEye"].start], points[:, GROUPS["RightEye"].start]
     a[:, PROFILE] = _profile(mesh478, "mesh478", eyes)
@@ -68,7 +68,7 @@ def blended(mesh478: NDArray, wflw98: NDArray) -> NDArray[np.float32]:
     )
     share = to_dense(share[:, None]) * trust[:, None, None]
     mixed = a + share.astype(np.float32) * (b - a)
-    return resample_onto(mixed, DENSE, DENSE_RUNS, DENSE.points)
+    return resample_onto(mixed, DENSE, DENSE_RUNS)
 
 
 def as_people_mark(dense: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -86,7 +86,7 @@ def as_people_mark(dense: NDArray[np.float32]) -> NDArray[np.float32]:
     distance = np.linalg.norm(line, axis=1)[:, None, None]
     normals = outward_normals(dense[:, PROFILE])
     moved[:, PROFILE] += to_dense(outward)[list(PROFILE)] / 100 * distance * normals
-    return resample_onto(moved.astype(np.float32), DENSE, DENSE_RUNS, DENSE.points)
+    return resample_onto(moved.astype(np.float32), DENSE, DENSE_RUNS)
 
 
 def outward_normals(profile: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from faceshape.core.contract import GROUPS, interocular_distance, resample_onto
 from faceshape.core.topology import load_topology
-from scripts.labels.consensus import DENSE, DENSE_RUNS, consensus, label_weight, seen
+from scripts.labels.consensus import DENSE_RUNS, consensus, label_weight, seen
 
 _INNER_LIPS = 14, 19  # the middles of the inner lower and the inner upper lip, within the mouth
 _UNMARKED = -32768 / 32
@@ -70,7 +70,7 @@ def load_faces(folder: Path) -> Faces:
     # Rejected faces still are faces; the second teacher tells well enough where.
     rejected = weight == 0
     layout = load_topology("wflw98")
-    dense[rejected] = resample_onto(wflw98[rejected], layout, DENSE_RUNS, DENSE.points)
+    dense[rejected] = resample_onto(wflw98[rejected], layout, DENSE_RUNS)
     identity = column("identity")
     behind = np.concatenate(
         [

@@ -14,7 +14,8 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from scripts.landmarks.data import DENSE, load_faces
+from scripts.labels.consensus import DENSE
+from scripts.landmarks.data import load_faces
 from scripts.landmarks.network import AlignmentNetwork, LandmarkNetwork
 from scripts.landmarks.train import RECIPES, Validation, network_option, prepared
 from scripts.training.manifest import MODELS, record

@@ -3,7 +3,7 @@ import io
 
 import numpy as np
 
-from faceshape.batch.pool import BatchResult
+from faceshape.batch.answer import Answer, BatchResult
 from faceshape.batch.table import CsvTable
 from faceshape.core.contract import GROUPS
 from faceshape.errors import NoFaceError
@@ -13,8 +13,10 @@ from faceshape.tencent.api import error_response, face_response
 def test_the_table_has_the_points_by_their_names(face):
     file = io.StringIO(newline="")
     table = CsvTable(file)
-    table.add(BatchResult('two, "quoted".png', face_response([face, face], (256, 256))))
-    table.add(BatchResult("nobody.png", error_response(NoFaceError(), "zh-CN"), "nobody"))
+    two, nobody = 'two, "quoted".png', "nobody.png"
+    table.add(BatchResult(two, *Answer.of(two, face_response([face, face], (256, 256)))))
+    refusal = Answer.of(nobody, error_response(NoFaceError(), "zh-CN"), "nobody")
+    table.add(BatchResult(nobody, *refusal))
     file.seek(0)
     rows = list(csv.DictReader(file))
     assert [(row["Path"], row["Face"]) for row in rows] == [

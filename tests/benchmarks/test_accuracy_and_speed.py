@@ -29,6 +29,8 @@ from faceshape.core.topology import load_topology
 
 _EXACT_AND_MIRRORED = ("exact", "exact, picture mirrored")
 
+REPOSITORY = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="module")
 def ibug(face) -> NDArray[np.float32]:
@@ -282,6 +284,27 @@ def test_one_command_measures_speed(tmp_path):
     assert set(workers) == {"1", "2"}
     assert "first `analyze`" in start
     assert installed["faceshape"]["MB"] > installed["faceshape"]["itself"] > 4
+
+
+@pytest.mark.skipif(not (REPOSITORY / ".git").exists(), reason="not a clone")
+def test_another_revision_is_measured_in_the_same_run(tmp_path):
+    target = tmp_path / "tables.json"
+    arguments = ["--against", "HEAD", "--rounds", "1", "--json", str(target)]
+    result = CliRunner().invoke(throughput.main, arguments)
+    assert result.exit_code == 0, result.output
+    [table] = json.loads(target.read_text(encoding="utf-8"))
+    assert len(table["rows"]) == 6
+    for row in table["rows"].values():
+        before, now = (float(row[side].split()[0]) for side in ("before", "now"))
+        assert min(before, now) > 0 or max(before, now) < 0.1  # printed to 0.01 ms
+        assert row["× as fast"] > 0
+
+
+@pytest.mark.skipif(not (REPOSITORY / ".git").exists(), reason="not a clone")
+def test_a_revision_that_is_not_there_is_refused():
+    result = CliRunner().invoke(throughput.main, ["--against", "no-such-revision"])
+    assert result.exit_code == 2
+    assert "no-such-revision" in result.output
 
 
 def test_peers_without_facemesh_have_a_column_for_each_detector(monkeypatch):

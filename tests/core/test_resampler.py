@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from faceshape.core.contract import interocular_distance, resample
-from faceshape.core.resampler import Run, resample_onto
+from faceshape.core.layout import Run
+from faceshape.core.resampler import resample_onto
 from faceshape.core.topology import load_topology
 
 
@@ -43,7 +44,7 @@ def test_the_answer_is_the_callers_own(face):
 def test_more_samples_lie_on_the_same_curve_and_keep_its_length(face):
     topology = load_topology("dense166")
     fine = (Run("profile_left", tuple(range(201))),)
-    line = resample_onto(face.dense[None], topology, fine, 201)[0]
+    line = resample_onto(face.dense[None], topology, fine)[0]
     coarse = resample(face.dense[None], "dense166")[0, :11]
     np.testing.assert_allclose(line[::20], coarse, atol=0.02)
     steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
@@ -52,7 +53,7 @@ def test_more_samples_lie_on_the_same_curve_and_keep_its_length(face):
 
 def test_runs_may_share_their_ends(face):
     runs = (Run("profile_left", (0, 1, 2)), Run("profile_right", (2, 3, 4)))
-    points = resample_onto(face.dense[None], load_topology("dense166"), runs, 5)[0]
+    points = resample_onto(face.dense[None], load_topology("dense166"), runs)[0]
     whole = resample(face.dense[None], "dense166")[0]
     np.testing.assert_allclose(points, whole[[0, 5, 10, 15, 20]], atol=0.02)
 
@@ -60,7 +61,7 @@ def test_runs_may_share_their_ends(face):
 def test_runs_of_single_points_need_no_curve(face):
     topology = load_topology("dense166")
     [index] = topology.indices("left_pupil")
-    pupil = resample_onto(face.dense[None], topology, (Run("left_pupil", (0,)),), 1)
+    pupil = resample_onto(face.dense[None], topology, (Run("left_pupil", (0,)),))
     np.testing.assert_array_equal(pupil[0, 0], face.dense[index])
 
 
@@ -76,3 +77,49 @@ def test_small_units_are_no_trouble(face):
     np.testing.assert_allclose(
         resample(unit, "dense166") * 1e4, resample(face.dense[None], "dense166"), atol=0.01
     )
+
+
+def test_faces_that_are_far_from_even_are_searched(face):
+    """Squeezed along its profile by so much that the starts lead nowhere."""
+    topology = load_topology("dense166")
+    profile = list(topology.indices("profile_left"))
+    uneven = np.tile(face.dense, (3, 1, 1))
+    places = np.linspace(0, 1, len(profile)) ** 2.5 * (len(profile) - 1)
+    for axis in range(2):
+        line = uneven[1, profile, axis]
+        uneven[1, profile, axis] = np.interp(places, np.arange(len(profile)), line)
+    found = resample(uneven, topology)
+    off = np.linalg.norm(found[1] - found[0], axis=1)
+    assert off.max() < 0.01 * interocular_distance(face.points)  # chords instead of the spline
+    np.testing.assert_array_equal(found[2], found[0])
+
+
+@pytest.mark.parametrize("curve", ["left_brow_upper", "inner_lip_upper_left", "profile_right"])
+def test_both_ways_agree_where_they_meet(face, curve):
+    """Control points slip along their curve, more and more: no jump where the search begins."""
+    rows = list(load_topology("dense166").indices(curve))
+    steps = np.linspace(0, 1, 60)
+    dense = np.tile(face.dense, (len(steps), 1, 1))
+    even = np.arange(len(rows))
+    for slipped, step in zip(dense, steps, strict=True):
+        places = even + 0.9 * step * np.sin(np.pi * even / even[-1])
+        slipped[rows] = np.stack([np.interp(places, even, axis) for axis in slipped[rows].T], 1)
+    moved = np.linalg.norm(np.diff(resample(dense, "dense166"), axis=0), axis=2).max(axis=1)
+    assert moved.max() < 0.004 * interocular_distance(face.points)
+
+
+def test_single_faces_and_many_agree(face):
+    """They are evaluated in other bundles."""
+    dense = jittered(face, 20, 0.3)
+    singly = np.concatenate([resample(one[None], "dense166") for one in dense])
+    np.testing.assert_allclose(resample(dense, "dense166"), singly, atol=2e-3)
+
+
+def test_a_standstill_within_a_curve_is_no_trouble(face):
+    rows = list(load_topology("dense166").indices("left_eye_lower"))
+    dense = face.dense[None].copy()
+    dense[0, rows[3:6]] = dense[0, rows[4]]
+    found = resample(dense, "dense166")
+    assert np.isfinite(found).all()
+    lid = found[0, 21:26]
+    assert (np.diff(lid[:, 0]) > 0).all()

@@ -58,6 +58,7 @@ def test_combined_points_have_no_index():
         ({"points": "90"}, "integer 'points'"),
         ({"points": 89}, "outside 0..88"),
         ({"curves": {}}, "profile_left"),
+        ({"evenly_spaced": 1}, "'evenly_spaced' is true or false"),
     ],
 )
 def test_malformed_documents_are_refused(change, message):

@@ -5,17 +5,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from faceshape.vision.geometry import (
+    aligned_similarities,
     aligned_transforms,
     apply_transforms,
     box_area,
     box_iou,
     boxes_along_roll,
     centred_transforms,
+    corner_shifts,
     crop_transforms,
     ellipse_boxes,
     enclosing_boxes,
     non_maximum_suppression,
     pixel_matrix,
+    similarity_transforms,
     turn_boxes,
     undo_similarities,
     wrap_degrees,
@@ -178,3 +181,20 @@ def test_centred_transforms_move_places_to_the_middle():
     places = apply_transforms(transforms[0], [[[30, 7], [31, 7]], [[-4, 50], [-4, 52]]])
     # The first is turned by a quarter, clockwise as seen, and doubled; the second halved.
     np.testing.assert_allclose(places, [[[20, 20], [20, 22]], [[20, 20], [20, 21]]])
+
+
+def test_corner_shifts_are_those_of_the_corners():
+    rng = np.random.default_rng(0)
+    side = 64
+    pairs, others = (
+        aligned_similarities(
+            rng.normal(100, 40, (7, 12, 2)), rng.normal(0, 30, (7, 2)), side, 3.6, 0.1
+        )
+        for _ in range(2)
+    )
+    corners = side * np.array([[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]])
+    crops, wanted = similarity_transforms(pairs), similarity_transforms(others)
+    there = apply_transforms(wanted, undo_similarities(crops, corners))
+    expected = np.linalg.norm(there - corners, axis=2).max(axis=1) / side
+    np.testing.assert_allclose(corner_shifts(pairs, others, side), expected, rtol=1e-9)
+    assert (corner_shifts(pairs, pairs, side) < 1e-12).all()

@@ -263,7 +263,7 @@ class _Api:
                 del request
                 data = bytearray()
                 body.forget()
-                return _encode(await self._analyze(call, deadline))
+                return await self._analyze(call, deadline)
         except ClientDisconnect:
             raise
         except FaceShapeError as error:
@@ -272,7 +272,7 @@ class _Api:
             _logger.exception("a request could not be answered")
             return _encode_error(FaceShapeError(), request_language(headers))
 
-    async def _analyze(self, call: Mapping[str, Any], deadline: float) -> ApiResponse:
+    async def _analyze(self, call: Mapping[str, Any], deadline: float) -> "_Answer":
         """Answer a call; what it must download first takes no thread from other calls."""
         url = _url(call)
         if url is not None:
@@ -280,7 +280,7 @@ class _Api:
             picture = await self._run(self._downloads, download, deadline)
             own = {name: value for name, value in call.items() if name != "Url"}
             call = {**own, "Image": base64.b64encode(picture).decode("ascii")}
-        return await self._run(self.pool, partial(respond, call, self._engine), deadline)
+        return await self._run(self.pool, lambda: _encode(respond(call, self._engine)), deadline)
 
     async def _run(
         self, pool: BoundedPool, function: Callable[[], _Result], deadline: float
