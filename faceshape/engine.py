@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from faceshape.core.arrays import numbers
 from faceshape.errors import ParameterError, ShapeError
 from faceshape.types import Detections, FaceShape, Mode
 from faceshape.vision.choice import FaceChooser, landmark_areas
@@ -273,7 +274,7 @@ def _checked_mode(mode: object) -> Mode:
 def _checked_boxes(
     boxes: ArrayLike, roll: ArrayLike | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    boxes = _numbers(boxes, "boxes")
+    boxes = numbers(boxes, "boxes").astype(np.float64)
     if boxes.size == 0:
         boxes = boxes.reshape(0, 4)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
@@ -283,18 +284,8 @@ def _checked_boxes(
     boxes = boxes.astype(np.float32)
     if not (boxes[:, 2:] - boxes[:, :2] >= _THINNEST).all():
         raise ShapeError("boxes must have x0 < x1 and y0 < y1, by 1e-12 pixels at least")
-    angles = np.zeros(len(boxes)) if roll is None else _numbers(roll, "roll")
+    angles = np.zeros(len(boxes)) if roll is None else numbers(roll, "roll").astype(np.float64)
     # More than that and float32 does not tell the degrees apart.
     if angles.shape != (len(boxes),) or not (np.abs(angles) <= _FARTHEST).all():
         raise ShapeError(f"roll must be {len(boxes)} finite angles, not {angles.shape}")
     return boxes, angles.astype(np.float32)
-
-
-def _numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    try:
-        numbers = np.asarray(values)
-    except Exception as error:  # whoever made the object may raise anything
-        raise ShapeError(f"{name} must be an array of numbers: {error}") from error
-    if numbers.size and numbers.dtype.kind not in "biuf":
-        raise ShapeError(f"{name} must be numbers, not {numbers.dtype}")
-    return numbers.astype(np.float64)

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -27,6 +27,7 @@ from faceshape.errors import FaceShapeError, ParameterError
 from faceshape.mode import Mode
 
 if TYPE_CHECKING:
+    from faceshape.batch.worker import Connection
     from faceshape.tencent.parameters import Language
 
 __all__ = ["WorkerError", "analyze_many"]

@@ -2,10 +2,10 @@
 
 import logging
 import stat
+import sys
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 
@@ -18,7 +18,12 @@ from faceshape.tencent.limits import DOCUMENT_LIMITS
 from faceshape.tencent.parameters import Language
 from faceshape.vision.image import LOCAL_LIMITS, ImageLimits, RGBImage, load_image
 
-__all__ = ["serve"]
+if TYPE_CHECKING and sys.platform == "win32":
+    from multiprocessing.connection import PipeConnection as Connection
+else:
+    from multiprocessing.connection import Connection
+
+__all__ = ["Connection", "serve"]
 
 _logger = logging.getLogger(__name__)
 

@@ -139,12 +139,13 @@ def resample(dense: ArrayLike, topology: str | Topology) -> NDArray[np.float32]:
     Returns:
         (N, 90, 2) float32 in the same frame. A run whose control points coincide gives that one
         place; a run with a coordinate that is not finite gives NaN and leaves the others alone.
+        Coordinates beyond 1e35 may be too large to calculate with, and count as not finite.
 
     Raises:
-        ShapeError: dense is not (N, P, 2).
+        ShapeError: dense is not (N, P, 2), or not of real numbers.
         TopologyError: there is no topology of that name.
     """
-    topology = load_topology(topology) if isinstance(topology, str) else topology
+    topology = topology if isinstance(topology, Topology) else load_topology(str(topology))
     return resample_layout(dense, _layout(topology))
 
 

@@ -18,11 +18,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from faceshape.core.arrays import numbers
 from faceshape.core.contract import POINT_COUNT
 from faceshape.errors import ModelError, ShapeError
 from faceshape.resources import models_directory
 
 __all__ = ["HeadPose", "head_pose", "mean_face", "pose_rotation"]
+
+
+_TOO_FAR = float(np.finfo(np.float32).max)
 
 
 class HeadPose(NamedTuple):
@@ -41,21 +45,24 @@ def head_pose(points: ArrayLike) -> NDArray[np.float32]:
 
     Returns:
         (N, 3) float32: yaw, pitch and roll in degrees. Yaw lies within ±90, the others within
-        ±180. NaN where a landmark that is used is not finite, or where all of them coincide.
+        ±180. NaN where a landmark that is used is not finite as a float32, or where all of them
+        coincide.
 
     Raises:
-        ShapeError: points are not (N, 90, 2).
+        ShapeError: points are not (N, 90, 2), or not of real numbers.
     """
-    points = np.asarray(points, np.float64)
+    points = numbers(points, "points").astype(np.float64)
     if points.ndim != 3 or points.shape[1:] != (POINT_COUNT, 2):
         raise ShapeError(f"points must be (N, {POINT_COUNT}, 2), not {points.shape}")
     rows, shape = mean_face()
-    seen = points[:, rows]
-    spread = np.ptp(seen, axis=1).max(axis=1, initial=0)
-    usable = np.isfinite(spread) & (spread > 0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        seen = points[:, rows] - points[:, rows[:1]]
+    spread = np.abs(seen).max(axis=(1, 2))
+    usable = (spread > 0) & (spread < _TOO_FAR)  # neither is true of NaN
+    seen = np.where(usable[:, None, None], seen, shape[:, :2])
     seen = seen - seen.mean(axis=1, keepdims=True)
     affine = seen.transpose(0, 2, 1) @ (shape @ np.linalg.inv(shape.T @ shape))
-    left, _, right = np.linalg.svd(np.where(usable[:, None, None], affine, 1), full_matrices=False)
+    left, _, right = np.linalg.svd(affine, full_matrices=False)
     axes = left @ right  # the first two rows of the nearest rotation
     yaw = np.arcsin(np.clip(-_cross(axes, 0), -1, 1))
     pitch = np.arctan2(_cross(axes, 1), _cross(axes, 2))

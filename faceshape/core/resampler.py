@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from faceshape.core.arrays import numbers
 from faceshape.core.block_sampler import FEW_FACES, BlockSampler
 from faceshape.core.even_sampler import EvenSampler, suits
 from faceshape.core.layout import Layout, Points, Run, layout_of
@@ -40,14 +41,14 @@ def resample_onto(
         input.
 
     Raises:
-        ShapeError: dense is not (N, P, 2).
+        ShapeError: dense is not (N, P, 2), or not of real numbers.
     """
     return resample_layout(dense, layout_of(topology, runs))
 
 
 def resample_layout(dense: ArrayLike, layout: Layout) -> NDArray[np.float32]:
     """Do what `resample_onto` does, without looking for what is known of topology and runs."""
-    dense = np.asarray(dense)
+    dense = numbers(dense, "landmarks")
     if dense.ndim != 3 or dense.shape[1:] != (layout.topology.points, 2):
         raise ShapeError(
             f"{layout.topology.name} landmarks must be (N, {layout.topology.points}, 2), "
@@ -57,10 +58,10 @@ def resample_layout(dense: ArrayLike, layout: Layout) -> NDArray[np.float32]:
     if not len(dense):
         return points
     # Points as complex numbers, (N, P) and (N, Q).
-    given = np.ascontiguousarray(dense, np.float32).view(np.complex64)[:, :, 0]
     found = points.view(np.complex64)[:, :, 0]
-    # What is not finite stays so, silently.
+    # What is not finite, or too large to calculate with, stays so, silently.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        given = np.ascontiguousarray(dense, np.float32).view(np.complex64)[:, :, 0]
         if suits(layout):
             exact = _sample(EvenSampler, layout, given, found)
             if not exact.all():

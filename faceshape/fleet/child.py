@@ -111,7 +111,7 @@ def _private_output() -> IO[bytes]:
 def _limit_memory(mebibytes: int | None) -> None:
     """Let this process take so much more than it has now, where the system can say and limit it."""
     statm = Path("/proc/self/statm")
-    if mebibytes is None or not statm.exists():
+    if sys.platform == "win32" or mebibytes is None or not statm.exists():
         return
     import resource
 
@@ -121,7 +121,7 @@ def _limit_memory(mebibytes: int | None) -> None:
 
 
 def _set_alarm(seconds: float) -> None:
-    if hasattr(signal, "setitimer"):
+    if sys.platform != "win32":
         signal.setitimer(signal.ITIMER_REAL, seconds)  # its default ends the process
 
 

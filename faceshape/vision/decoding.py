@@ -125,6 +125,8 @@ def _pixels(essence: Essence, name: str, limits: ImageLimits) -> tuple[RGBImage,
         check_resolution(picture.size, long_side, limits)  # a HEIC's header may be wrong
         if name == "JPEG" and _lacks_pixels(picture, essence):
             raise ImageDecodeError("truncated: pixels are missing")
+        if name == "PNG" and _may_lack_rows(picture) and not png.has_all_rows(essence.data):
+            raise ImageDecodeError("truncated: rows are missing")
         if name == "PNG" and png.has_deep_transparency(essence.data):
             # Pillow drops the lower bytes before it looks for the transparent colour.
             picture.close()
@@ -175,7 +177,7 @@ def _lacks_pixels(picture: "PillowImage", essence: Essence) -> bool:
     """Return whether libjpeg had to make pixels up, which it does without a word."""
     last = picture.getpixel((picture.width - 1, picture.height - 1))
     values = last if isinstance(last, tuple) else (last,)
-    if essence.ends and any(value not in _MISSING for value in values):
+    if essence.shows and any(value not in _MISSING for value in values):
         return False
     with _opened(jpeg.with_other_end(essence.data), "JPEG") as other:
         other.load()
@@ -184,6 +186,13 @@ def _lacks_pixels(picture: "PillowImage", essence: Essence) -> bool:
             for band in bands(picture.height)
             for box in [(0, band.start, picture.width, band.stop)]
         )
+
+
+def _may_lack_rows(picture: "PillowImage") -> bool:
+    """Return whether a PNG's last pixel, in its rows' order or in its passes', is as none."""
+    width, height = picture.size
+    corner = picture.crop((max(width - 2, 0), max(height - 2, 0), width, height))
+    return not np.asarray(corner).reshape(corner.width * corner.height, -1).any(axis=1).all()
 
 
 def _is_blank_alpha(picture: "PillowImage") -> bool:

@@ -82,7 +82,9 @@ def load_image(
 
     Raises:
         EmptyImageError: no bytes, or no pixels.
-        ImageDecodeError: a format that is not taken, a truncated or a corrupt file.
+        ImageDecodeError: a format that is not taken, a corrupt file, or one that lacks pixels, even
+            if its end mark is there. A progressive JPEG may lack some of its last scan where that
+            refines the lowest bits alone.
         ImageSizeError, ImageResolutionError, ImageTooSmallError: a limit is exceeded.
         ImageFileError: the file cannot be read. It is an OSError, too: FileNotFoundError,
             IsADirectoryError or PermissionError where one of these is the reason.

@@ -186,6 +186,32 @@ def test_what_is_not_finite_stays_in_its_run(bad):
     np.testing.assert_array_equal(found[1, ~inside], clean[1, ~inside])
 
 
+@pytest.mark.parametrize("huge", [3e38, -3e38, 1e300])
+@pytest.mark.parametrize("topology", [*available_topologies()])
+def test_what_is_too_large_to_calculate_with_is_not_finite(topology, huge):
+    """Without a word: the tests take a warning for an error."""
+    points = load_topology(topology).points
+    dense = smooth_faces(3, points)
+    clean = resample(dense, topology)
+    wild = dense.astype(np.float64)
+    wild[1] = np.random.default_rng(0).choice([-huge, huge], (points, 2))
+    found = resample(wild, topology)
+    assert not np.isfinite(found[1]).all()
+    np.testing.assert_array_equal(found[[0, 2]], clean[[0, 2]])
+
+
+@pytest.mark.parametrize("values", [None, "x", [[1], [1, 2]], np.zeros((1, 166, 2)) * 1j])
+def test_what_are_no_numbers_is_refused(values):
+    with pytest.raises(ShapeError, match="numbers"):
+        resample(values, "dense166")
+
+
+@pytest.mark.parametrize("name", [None, 166, ["dense166"]])
+def test_what_names_no_topology_is_refused(name):
+    with pytest.raises(TopologyError, match="dense166"):
+        resample(np.zeros((1, 166, 2)), name)
+
+
 @pytest.mark.parametrize("shape", [(166, 2), (1, 165, 2), (1, 166, 3), (1, 166)])
 def test_other_shapes_are_refused(shape):
     with pytest.raises(ShapeError, match="166"):

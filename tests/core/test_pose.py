@@ -50,9 +50,11 @@ def test_many_at_once_and_none(face):
     assert head_pose(np.empty((0, 90, 2))).shape == (0, 3)
 
 
-def test_points_that_are_no_face():
-    broken = np.stack([np.full((90, 2), 7.0), seen_from((0, 0, 0))])
-    broken[1, 75, 0] = np.nan
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e308])
+def test_points_that_are_no_face(bad):
+    broken = np.stack([np.full((90, 2), 7.0), seen_from((0, 0, 0)), np.full((90, 2), bad)])
+    broken[1, 75] = bad, -bad
     assert np.isnan(head_pose(broken)).all()
-    with pytest.raises(ShapeError):
-        head_pose(np.zeros((90, 2)))
+    for values in (np.zeros((90, 2)), None, [[1], [1, 2]]):
+        with pytest.raises(ShapeError):
+            head_pose(values)

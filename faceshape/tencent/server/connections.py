@@ -1,5 +1,6 @@
 """The connections of a server: bounded, and those that wait for a client are the first to go."""
 
+import sys
 from typing import Protocol
 
 __all__ = ["Connection", "Connections", "most_connections"]
@@ -70,10 +71,10 @@ class Connections:
 
 def most_connections(wanted: int) -> int:
     """Return how many connections there may be with the file descriptors that there are."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
+    if sys.platform == "win32":  # which has no such limit
         return wanted
+    import resource
+
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return wanted

@@ -21,10 +21,10 @@ _MOST_DESCRIPTORS = 1_048_576  # where the system knows no limit
 
 def raise_descriptor_limit() -> None:
     """Raise the limit on open files, and so on connections, to what this user may have."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
+    if sys.platform == "win32":  # which has no such limit
         return
+    import resource
+
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
     # macOS says that there is no limit, and allows 10,240.

@@ -2,6 +2,9 @@
 
 Microsoft, BITMAPV5HEADER. Pillow reads the usual masks only, and OpenCV decodes run lengths a
 hundred times faster.
+
+Run lengths may skip pixels and end before the last row: an end mark there is no sign that a file
+was cut off, and what they leave out has the palette's first colour.
 """
 
 import struct

@@ -18,14 +18,14 @@ class Essence:
         data: a file of the same format.
         orientation: EXIF's, 1 to 8; 1 is upright, and what is unreadable.
         clear: the grey level, as decoded, that is transparent; None if the file says it itself.
-        ends: whether the file has its end mark; if not, pixels may be missing that no decoder
-            misses.
+        shows: whether the last pixel tells that some are missing; if not, a decoder may make
+            others up that look like any.
     """
 
     data: bytes
     orientation: int = 1
     clear: int | None = None
-    ends: bool = True
+    shows: bool = True
 
 
 def count_parts(parts: int, most: int = MOST_PARTS) -> int:

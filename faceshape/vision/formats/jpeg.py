@@ -19,6 +19,7 @@ MOST_SCANS = 100
 _MOST_SEGMENTS = 20_000
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 _APPLICATION, _COMMENT = range(0xE0, 0xF0), 0xFE
 _JFIF, _EXIF, _ADOBE = 0xE0, 0xE1, 0xEE
@@ -57,7 +58,7 @@ def essence(data: bytes) -> Essence:
         if marker == _EXIF and content.startswith(b"Exif\0\0") and orientation == 1:
             orientation = exif.orientation(content)
         if marker in _FRAMES:
-            frame.begin(content)
+            frame.begin(marker, content)
         if marker not in (*_APPLICATION, _COMMENT) or _tells_colours(marker, content):
             kept += [bytes([0xFF, marker]), struct.pack(">H", len(content) + 2), content]
     first = start - 4
@@ -66,11 +67,11 @@ def essence(data: bytes) -> Essence:
         if marker == _SCAN:
             frame.scan(data[start:place])
         marker, start, place = _next_segment(data, place)
-    ends = marker == _END
-    if not ends and not frame.is_complete:
+    if not frame.is_complete:
         raise ImageDecodeError("truncated: scans are missing")
-    pixels = data[first : start - 2] if ends else data[first:].rstrip(b"\xff")
-    return Essence(b"".join([*kept, b"\xff\xda", pixels[2:], _END_MARK]), orientation, ends=ends)
+    pixels = data[first : start - 2] if marker == _END else data[first:].rstrip(b"\xff")
+    shows = marker == _END and frame.shows_gaps
+    return Essence(b"".join([*kept, b"\xff\xda", pixels[2:], _END_MARK]), orientation, shows=shows)
 
 
 def with_other_end(data: bytes) -> bytes:
@@ -106,12 +107,19 @@ def _tells_colours(marker: int, content: bytes) -> bool:
 
 @dataclass(slots=True)
 class _Frame:
-    """Which of the 64 coefficients of each component have come in full precision."""
+    """Which of the 64 coefficients of each component have come in full precision.
+
+    The standard lets an encoder leave some out for ever (T.81, G.1.1.1). None does, while a file
+    that was cut off often gets an end mark from the program that fetched or mended it.
+    """
 
     come: dict[int, set[int]] = field(default_factory=dict)
+    is_progressive: bool = False
     scans: int = 0
+    shows_gaps: bool = False  # whether it shows, or hardly matters, that the last scan was cut off
 
-    def begin(self, content: bytes) -> None:
+    def begin(self, marker: int, content: bytes) -> None:
+        self.is_progressive = marker in _PROGRESSIVE
         self.come = {content[i]: set() for i in range(6, len(content), 3)}
 
     def scan(self, content: bytes) -> None:
@@ -121,6 +129,10 @@ class _Frame:
         if len(content) < 6 or len(content) < 4 + 2 * content[0]:
             raise ImageDecodeError("damaged: the head of a scan is too short")
         first, last, precision = content[-3:]
+        if not self.is_progressive:  # whatever its head says: decoders do not care
+            first, last, precision = 0, 63, 0
+        # What a first scan lacks is grey; what a refining one lacks is the lowest bit.
+        self.shows_gaps = precision > 15 or self.scans == 1
         if precision & 15:  # the lowest bits come later
             return
         for component in content[1 : 1 + 2 * content[0] : 2]:

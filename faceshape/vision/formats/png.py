@@ -10,7 +10,7 @@ from faceshape.errors import ImageDecodeError
 from faceshape.vision.formats import exif
 from faceshape.vision.formats.essence import Essence, count_parts
 
-__all__ = ["essence", "has_deep_transparency"]
+__all__ = ["essence", "has_all_rows", "has_deep_transparency"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE = 0, 2, 3  # colour types
@@ -18,6 +18,14 @@ _KEPT = (b"PLTE", b"tRNS", b"IDAT")
 _ANCILLARY = (b"tRNS", b"eXIf")  # those that are looked at
 _MOST_EXIF = 65536  # as in a JPEG
 _HEADER = struct.Struct(">I4s")
+_AT_ONCE = 1 << 14  # bytes that are unfolded in one go, to a thousand times as many at most
+_CHANNELS = {_GREY: 1, _RGB: 3, _PALETTE: 1, 4: 2, 6: 4}
+
+# Of the passes of an interlaced picture: the first column and row, and the steps to the next.
+_PASSES = (
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
+    *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
+)
 
 
 def essence(data: bytes) -> Essence:
@@ -73,6 +81,25 @@ def essence(data: bytes) -> Essence:
 def has_deep_transparency(data: bytes) -> bool:
     """Return whether an essence has a transparent colour of three times 16 bits."""
     return data[24:26] == bytes([16, _RGB]) and data[37:41] == b"tRNS"
+
+
+def has_all_rows(data: bytes) -> bool:
+    """Return whether the pixels of an essence unfold to as many bytes as its rows have.
+
+    A stream that ends between two rows, or without the last passes, is whole in itself.
+    """
+    width, height, depth, colour_type, *_, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    missing = 0
+    for x, y, dx, dy in _PASSES if interlaced else [(0, 0, 1, 1)]:
+        columns, rows = len(range(x, width, dx)), len(range(y, height, dy))
+        bits = columns * depth * _CHANNELS[colour_type]
+        missing += rows * (1 + (bits + 7) // 8) if columns else 0
+    unfolding = zlib.decompressobj()
+    for place in range(data.index(b"IDAT", 33) + 4, len(data), _AT_ONCE):
+        missing -= len(unfolding.decompress(data[place : place + _AT_ONCE]))
+        if missing <= 0:
+            return True
+    return False
 
 
 def _colours(header: bytes, kept: dict[bytes, list[memoryview]]) -> list[tuple[bytes, memoryview]]:

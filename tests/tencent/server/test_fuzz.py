@@ -32,6 +32,8 @@ CODES = set(DOCUMENT_CODES) | {
 }
 SECRET_ID = "AKIDEXAMPLEFAKEFAKEFAKEFAKEFAKE00"
 SECRET_KEY = "FAKEsecretKEYforTESTSonly0000000"
+# A failing request may be long; it is to be seen all the same.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 drill = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -378,7 +380,9 @@ def test_bytes_that_are_hardly_http(ears, requests, damage, closes):
             connection.shutdown(socket.SHUT_WR if closes else socket.SHUT_RDWR)
             while closes and (part := connection.recv(65536)):
                 received += part
-        except ConnectionError:
+        except TimeoutError:
+            raise
+        except OSError:  # it was reset, or, as shutdown says, is not connected
             return  # nothing more can be said of it
     for status, head, body in answers(received):
         assert status in (100, 200, 400), (status, body)

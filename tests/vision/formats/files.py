@@ -89,3 +89,23 @@ def bmp(
     return (
         b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + info + rest + palette + body
     )
+
+
+def tiff(width: int, height: int, parts: list[bytes], tags: dict[int, list[int]]) -> bytes:
+    """A TIFF of 8 bit RGB whose strips or tiles stand one behind the other, from byte 8 on."""
+    tiled = 322 in tags
+    places = np.cumsum([8, *map(len, parts)])[:-1].tolist()
+    tags = {
+        **{256: [width], 257: [height], 258: [8, 8, 8], 259: [1], 262: [2], 277: [3]},
+        **{324 if tiled else 273: places, 325 if tiled else 279: [len(part) for part in parts]},
+        **tags,
+    }
+    body = b"II*\0" + bytes(4) + b"".join(parts)
+    entries = []
+    for tag, values in sorted(tags.items()):
+        value = struct.pack(f"<{len(values)}I", *values)
+        if len(value) > 4:
+            value, body = struct.pack("<I", len(body)), body + value
+        entries.append(struct.pack("<HHI", tag, 4, len(values)) + value.ljust(4, b"\0"))
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    return body[:4] + struct.pack("<I", len(body)) + body[8:] + directory

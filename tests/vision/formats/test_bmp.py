@@ -99,6 +99,27 @@ def test_run_lengths_and_their_truncation(portrait):
             load_image(data[: int(len(data) * share)])
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "RGBA"])
+def test_rows_are_missing_though_the_size_is_right(portrait, mode):
+    data = bytearray(encoded(Image.fromarray(portrait).convert(mode), "BMP"))
+    row = len(data[54:]) // 256
+    for lacking in (row, 100 * row):
+        cut = data[: len(data) - lacking]
+        cut[2:6] = len(cut).to_bytes(4, "little")
+        cut[34:38] = (len(cut) - 54).to_bytes(4, "little")
+        with pytest.raises(ImageDecodeError):
+            load_image(bytes(cut))
+
+
+def test_run_lengths_may_leave_pixels_out():
+    """Skips and an early end are part of the format; what they leave out has the first colour."""
+    left_out = b"\2\7" + b"\0\2\1\1" + b"\2\7" + b"\0\1"
+    found = load_image(bmp(np.zeros((4, 6), np.uint8), 8, 1, pixels=left_out))
+    expected = np.zeros((4, 6), np.uint8)
+    expected[3, :2] = expected[2, 3:5] = 7
+    np.testing.assert_array_equal(found[:, :, 0], expected)
+
+
 def test_run_lengths_that_say_nothing_take_no_time():
     empty = bmp(np.zeros((2000, 2000), np.uint8), 8, 1, pixels=b"\0\2\0\0" * 2_000_000 + b"\0\1")
     assert load_image(empty).shape == (2000, 2000, 3)

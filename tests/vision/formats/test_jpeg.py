@@ -1,5 +1,8 @@
 import io
+import re
+import struct
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -96,6 +99,52 @@ def test_an_end_mark_does_not_hide_missing_pixels(portrait, options, share):
     data = encoded(portrait, "JPEG", **options)
     with pytest.raises(ImageDecodeError, match="pixels are missing"):
         load_image(data[: int(len(data) * share)] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_an_end_mark_does_not_hide_missing_scans(portrait, mode):
+    """Cut off between two scans, or within any but the last, which refines the lowest bit."""
+    data = encoded(Image.fromarray(portrait).convert(mode), "JPEG", progressive=True)
+    starts = [match.start() for match in re.finditer(rb"\xff\xda", data)]
+    for cut in [*starts[1:], *((a + b) // 2 for a, b in pairwise(starts))]:
+        with pytest.raises(ImageDecodeError, match="truncated"):
+            load_image(data[:cut] + b"\xff\xd9")
+    found = load_image(data[: starts[-1] + 60] + b"\xff\xd9").astype(int)
+    assert 0 < np.abs(found - load_image(data)).mean() < 4
+
+
+# Eight blocks by the standard's tables: a difference of 100 without other coefficients, seven
+# times none; filled with ones.
+_BLOCKS = int("1111011001001010" + "001010" * 7 + "111111", 2).to_bytes(8, "big")
+
+
+def planar(*scans):
+    """A JPEG of 64 x 8 pixels, not progressive, whose components have a scan each."""
+    table = segment(0xDB, b"\0" + bytes([1] * 64))
+    components = b"".join(bytes([i, 0x11, 0]) for i in (1, 2, 3))
+    frame = segment(0xC0, b"\x08" + struct.pack(">HHB", 8, 64, 3) + components)
+    usual = encoded(Image.new("L", (8, 8)), "JPEG")
+    huffman = usual[usual.index(b"\xff\xc4") : usual.index(b"\xff\xda")]
+    coded = [segment(0xDA, bytes([1, i, 0, 0, 63, 0])) + each for i, each in enumerate(scans, 1)]
+    return b"".join([b"\xff\xd8", table, frame, huffman, *coded, b"\xff\xd9"])
+
+
+def test_an_end_mark_does_not_hide_that_a_component_is_missing():
+    whole = load_image(planar(_BLOCKS, _BLOCKS, _BLOCKS))
+    assert np.ptp(whole, axis=(0, 1)).max() == 0
+    with pytest.raises(ImageDecodeError, match="scans are missing"):
+        load_image(planar(_BLOCKS, _BLOCKS))
+    for left in range(8):
+        with pytest.raises(ImageDecodeError, match="pixels are missing"):
+            load_image(planar(_BLOCKS, _BLOCKS, _BLOCKS[:left]))
+
+
+def test_what_the_head_of_a_sequential_scan_says_of_coefficients_is_ignored(portrait):
+    data = encoded(portrait, "JPEG")
+    head = data.index(b"\xff\xda") + 4
+    place = head + 1 + 2 * data[head]
+    odd = data[:place] + b"\0\0\1" + data[place + 3 :]
+    np.testing.assert_array_equal(load_image(odd), load_image(data))
 
 
 def test_grey_as_of_missing_pixels_may_be_a_picture():

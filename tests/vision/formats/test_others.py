@@ -12,7 +12,7 @@ from faceshape.errors import ImageDecodeError, ImageResolutionError
 from faceshape.vision.decoding import upright
 from faceshape.vision.formats import identify
 from faceshape.vision.image import load_image
-from tests.vision.formats.files import encoded, exif
+from tests.vision.formats.files import encoded, exif, tiff
 
 needs_avif = pytest.mark.skipif("avif" not in features.get_supported(), reason="no AVIF here")
 ALL = ["GIF", "WEBP", "TIFF", pytest.param("AVIF", marks=needs_avif)]
@@ -36,6 +36,56 @@ def test_truncated_files_are_refused(portrait, form, share):
     data = encoded(portrait, form)
     with pytest.raises(ImageDecodeError):
         load_image(data[: int(len(data) * share)])
+
+
+def shorter_webp(data, lacking):
+    """Cut off the end, and let the last chunk and the file say so."""
+    data, place = bytearray(data[: len(data) - lacking]), 12
+    while place + 8 + (length := struct.unpack_from("<I", data, place + 4)[0]) <= len(data):
+        place += 8 + length + length % 2
+    struct.pack_into("<I", data, place + 4, len(data) - place - 8)
+    data += bytes(len(data) % 2)
+    struct.pack_into("<I", data, 4, len(data) - 8)
+    return bytes(data)
+
+
+def shorter_gif(data, lacking):
+    """Leave out the last blocks of the picture, but not what ends it and the file."""
+    place = data.index(b"\x2c", 13 + (3 << (data[10] & 7) + 1)) + 11
+    starts = []
+    while data[place]:
+        starts.append(place)
+        place += 1 + data[place]
+    return data[: starts[-1 - lacking // 255]] + b"\0;"
+
+
+def shorter_avif(data, lacking):
+    """Cut off the end, and let the item and the box of its bytes say so."""
+    box = data.index(b"mdat") - 4
+    length = len(data) - box - 8
+    item = data.rindex(struct.pack(">I", length), 0, box)
+    data = bytearray(data[: len(data) - lacking])
+    struct.pack_into(">I", data, item, length - lacking)
+    struct.pack_into(">I", data, box, length + 8 - lacking)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("form", "shorter", "options"),
+    [
+        ("WEBP", shorter_webp, {}),
+        ("WEBP", shorter_webp, {"lossless": True}),
+        ("GIF", shorter_gif, {}),
+        pytest.param("AVIF", shorter_avif, {}, marks=needs_avif),
+    ],
+)
+@pytest.mark.parametrize("lacking", [20, 300, 2000])
+def test_pixels_are_missing_though_all_lengths_are_right(portrait, form, shorter, options, lacking):
+    picture = Image.fromarray(portrait)
+    picture = picture.quantize(64) if form == "GIF" else picture
+    data = encoded(picture, form, **options)
+    with pytest.raises(ImageDecodeError):
+        load_image(shorter(data, lacking))
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "TIFF"])
@@ -136,6 +186,54 @@ def test_tiffs(portrait, compression, mode):
         expected = np.asarray(picture.convert("RGB"))
     off = np.abs(found.astype(int) - expected).mean()
     assert off < (4 if compression == "jpeg" else 1e-9)
+
+
+def tiffs_of_parts(pixels):
+    """Return the parts of a picture whose sides are multiples of 16, and what says how they lie."""
+    height, width = pixels.shape[:2]
+    tiles = [
+        pixels[y : y + 16, x : x + 16] for y in range(0, height, 16) for x in range(0, width, 16)
+    ]
+    strips = [pixels[y : y + 16] for y in range(0, height, 16)]
+    return {
+        "strips": (strips, {278: [16]}),
+        "one strip": ([pixels], {}),
+        "planes": ([pixels[:, :, i] for i in range(3)], {284: [2]}),
+        "tiles": (tiles, {322: [16], 323: [16]}),
+    }
+
+
+@pytest.mark.parametrize("kind", ["strips", "one strip", "planes", "tiles"])
+def test_strips_and_tiles_of_a_tiff_that_are_not_there(portrait, kind):
+    pixels = portrait[:48, :80]
+    arrays, tags = tiffs_of_parts(pixels)[kind]
+    parts = [array.tobytes() for array in arrays]
+    np.testing.assert_array_equal(load_image(tiff(80, 48, parts, tags)), pixels)
+    with pytest.raises(ImageDecodeError, match="missing"):
+        load_image(tiff(80, 48, parts[:-1], tags))
+    where = 324 if kind == "tiles" else 273
+    places = np.cumsum([8, *map(len, parts)])[:-1].tolist()
+    for absent in {0, len(parts) - 1}:  # as sparse files have it
+        sparse = [0 if i == absent else place for i, place in enumerate(places)]
+        with pytest.raises(ImageDecodeError, match="missing"):
+            load_image(tiff(80, 48, parts, {**tags, where: sparse}))
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits", "jpeg"])
+@pytest.mark.parametrize("lacking", [10, 100])
+def test_a_strip_of_a_tiff_that_is_not_whole(portrait, compression, lacking):
+    data = bytearray(encoded(portrait, "TIFF", compression=compression))
+    (start,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, start)
+    for place in range(start + 2, start + 2 + 12 * entries, 12):
+        tag, kind, count, value = struct.unpack_from("<HHII", data, place)
+        if tag == 279:
+            form, size = {3: ("<H", 2), 4: ("<I", 4)}[kind]
+            last = (place + 8 if count * size <= 4 else value) + (count - 1) * size
+            (length,) = struct.unpack_from(form, data, last)
+            struct.pack_into(form, data, last, length - lacking)
+    with pytest.raises(ImageDecodeError):
+        load_image(bytes(data))
 
 
 def test_a_large_tiff_layout(portrait):

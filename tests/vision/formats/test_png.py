@@ -1,3 +1,7 @@
+import struct
+import tracemalloc
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -139,3 +143,54 @@ def test_the_first_picture_of_an_animation(portrait):
     data = encoded(first, save_all=True, append_images=[second])
     assert b"acTL" in data
     np.testing.assert_array_equal(load_image(data), portrait)
+
+
+PASSES = (
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
+    *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
+)
+
+
+def of_scanlines(scanlines, width, height, colours, interlaced):
+    header = struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, interlaced)
+    palette = [chunk(b"PLTE", bytes(range(255, 255 - 48, -1)))] if colours == 3 else []
+    pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + line.tobytes() for line in scanlines)))
+    return b"".join([PNG_SIGNATURE, chunk(b"IHDR", header), *palette, pixels, chunk(b"IEND")])
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 2), (3, 3), (8, 5), (13, 17), (40, 33)])
+@pytest.mark.parametrize("colours", [0, 2, 3, 4, 6])
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_whole_stream_of_too_few_rows(colours, size, interlaced, dark):
+    """Checksums, the stream's and the file's end are right; dark pixels are not missing ones."""
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colours]
+    width, height = size
+    levels = (0, 1) if dark else (1, 16)
+    pixels = np.random.default_rng(0).integers(*levels, (height, width, channels), np.uint8)
+    passes = PASSES if interlaced else [(0, 0, 1, 1)]
+    parts = [pixels[y::dy, x::dx] for x, y, dx, dy in passes]
+    scanlines = [line for part in parts if part.size for line in part]
+    whole = load_image(of_scanlines(scanlines, width, height, colours, interlaced))
+    assert whole.shape == (height, width, 3)
+    if colours in (0, 2, 3):
+        shown = 255 - 3 * pixels if colours == 3 else pixels
+        assert (whole[:, :, 0] == shown[:, :, 0]).all()
+    for some in range(len(scanlines)):
+        with pytest.raises(ImageDecodeError):
+            load_image(of_scanlines(scanlines[:some], width, height, colours, interlaced))
+
+
+def test_pixels_that_unfold_to_far_too_many_are_not_unfolded():
+    black = np.zeros((64, 64), np.uint8)
+    pixels = zlib.compress(bytes(300_000_000))
+    parts = [
+        chunk(kind, pixels if kind == b"IDAT" else content)
+        for kind, content in chunks_of(png(black, 8, 0))
+    ]
+    tracemalloc.start()
+    try:
+        assert not load_image(PNG_SIGNATURE + b"".join(parts)).any()
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
