@@ -1,5 +1,7 @@
 """The real face of the suite: the public-domain astronaut photo that scikit-image carries."""
 
+import signal
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +13,9 @@ from faceshape import FaceShape, FaceShapeEngine, Mode
 # The machine may be busy: no property fails for the time that it takes.
 settings.register_profile("any time", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any time")
+
+# What a shell starts in the background ignores Ctrl-C, and so do all children of that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
