@@ -1,0 +1,1 @@
+"""Every number that a README states, and the commands that print it."""

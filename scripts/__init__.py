@@ -1,0 +1,1 @@
+"""Labels, training and export: how the files of models/ are made."""
