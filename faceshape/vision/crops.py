@@ -4,6 +4,7 @@ A crop goes on beyond the picture's border in black, and is never squeezed to fi
 """
 
 import math
+import os
 
 import cv2
 import numpy as np
@@ -100,3 +101,27 @@ def _span(middle: float, reach: float, end: int, step: int) -> tuple[int, int]:
     low = math.floor((middle - reach) / step) * step
     high = math.ceil((middle + reach) / step) * step
     return min(max(low, 0), end), min(max(high, 0), end)
+
+
+class _OpenCVAtForks:
+    """Ends OpenCV's threads before a fork, and lets both processes have new ones after it.
+
+    A child has none of its parent's threads, but finds the locks that they held closed for ever.
+    """
+
+    def __init__(self) -> None:
+        self._threads = cv2.getNumThreads()
+
+    def before(self) -> None:
+        self._threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # waits for what they are doing
+
+    def after(self) -> None:
+        cv2.setNumThreads(self._threads)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    _at_forks = _OpenCVAtForks()
+    os.register_at_fork(
+        before=_at_forks.before, after_in_parent=_at_forks.after, after_in_child=_at_forks.after
+    )
