@@ -1,47 +1,20 @@
 """What became of one picture of a batch.
 
 A response goes from the worker to the file as JSON, which is read only where somebody looks into
-it.
+it: a worker that waits to hand over a large message while it is being handed one would wait for
+ever.
 """
 
 import json
 import uuid
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faceshape.tencent.api import Response
 
-__all__ = ["Answer", "BatchResult"]
-
-
-class Answer(NamedTuple):
-    """A response and what is often asked about it, without the path.
-
-    A worker that waits to hand over a large message while it is being handed one would wait for
-    ever.
-
-    Attributes:
-        json: ``{"Response": {...}}``, ASCII.
-        detail: what exactly was wrong, in English; empty if nothing was.
-        face_count: of the response.
-        error: the cloud's error code, or None.
-    """
-
-    json: str
-    detail: str
-    face_count: int
-    error: str | None
-
-    @classmethod
-    def of(cls, path: str, response: "Response", detail: str = "") -> "Answer":
-        """Return the answer for a path, which alone gives the response its RequestId."""
-        # File names may contain bytes that are no text; these have no UTF-8.
-        name = path.encode("utf-8", "backslashreplace").decode("utf-8")
-        body = {**response["Response"], "RequestId": str(uuid.uuid5(uuid.NAMESPACE_URL, name))}
-        faces, error = body.get("FaceShapeSet", ()), body.get("Error", {}).get("Code")
-        return cls(json.dumps({"Response": body}), detail, len(faces), error)
+__all__ = ["BatchResult"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +35,15 @@ class BatchResult:
     detail: str
     face_count: int
     error: str | None
+
+    @classmethod
+    def of(cls, path: str, response: "Response", detail: str = "") -> "BatchResult":
+        """Return the result for a path, which alone gives the response its RequestId."""
+        # File names may contain bytes that are no text; these have no UTF-8.
+        name = path.encode("utf-8", "backslashreplace").decode("utf-8")
+        body = {**response["Response"], "RequestId": str(uuid.uuid5(uuid.NAMESPACE_URL, name))}
+        faces, error = body.get("FaceShapeSet", ()), body.get("Error", {}).get("Code")
+        return cls(path, json.dumps({"Response": body}), detail, len(faces), error)
 
     @cached_property
     def response(self) -> "Response":

@@ -22,7 +22,7 @@ from multiprocessing.connection import wait
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from faceshape.batch.answer import Answer, BatchResult
+from faceshape.batch.answer import BatchResult
 from faceshape.errors import FaceShapeError, ParameterError
 from faceshape.mode import Mode
 
@@ -116,9 +116,6 @@ class _Task:
     path: str
     attempts: int = 0
     result: BatchResult | None = None
-
-    def finish(self, answer: Answer) -> None:
-        self.result = BatchResult(self.path, *answer)
 
 
 def _in_order(tasks: Iterator[_Task], crew: "_Crew") -> Generator[BatchResult, None, None]:
@@ -220,7 +217,7 @@ class _Crew:
 
         task = worker.tasks.popleft()
         response = error_response(error, self._settings.language)
-        task.finish(Answer.of(task.path, response, str(error)))
+        task.result = BatchResult.of(task.path, response, str(error))
 
     def _replace(self, worker: "_Worker") -> None:
         worker.stop()
@@ -277,7 +274,7 @@ class _Worker:
         if isinstance(message, FaceShapeError):
             raise message
         if message is not None:
-            self.tasks.popleft().finish(message)
+            self.tasks.popleft().result = message
         self.started = True
         self.spent = 0.0
         return True

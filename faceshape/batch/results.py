@@ -14,10 +14,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from faceshape.batch.answer import Answer, BatchResult
+from faceshape.batch.answer import BatchResult
 from faceshape.errors import FaceShapeError
+
+if TYPE_CHECKING:
+    from faceshape.tencent.api import Response
 
 __all__ = [
     "OtherOptionsError",
@@ -130,7 +133,7 @@ class ResultFile:
         """Return the results that are in the file; before anything is written."""
         self._file.seek(0)
         for line in self._file:
-            yield _from_line(line)
+            yield BatchResult.of(*_parsed(line))
 
     def write(self, result: BatchResult) -> None:
         """Append a result.
@@ -181,7 +184,7 @@ class ResultFile:
             if not line.endswith(b"\n"):
                 break
             try:
-                answered.add(_from_line(line).path)
+                answered.add(_parsed(line)[0])
             except ResultFileError as error:
                 raise ResultFileError(f"{self._path}, line {number} {error}") from error
             end += len(line)
@@ -225,18 +228,21 @@ def _check_options(record: Path, options: Options) -> None:
         raise OtherOptionsError(f"the answers in it were made with other options: {words}")
 
 
-def _from_line(line: bytes) -> BatchResult:
+def _parsed(line: bytes) -> "tuple[str, Response, str]":
+    """Return path, response and detail of a line."""
     try:
         entry = json.loads(line)
-        path, detail = entry["Path"], entry.get("Detail", "")
+        path, body, detail = entry["Path"], entry["Response"], entry.get("Detail", "")
         if not (isinstance(path, str) and isinstance(detail, str)):
             raise TypeError("not text")
-        result = BatchResult(path, *Answer.of(path, {"Response": entry["Response"]}, detail))
-        if not (isinstance(result.error, str) or _are_faces(result.faces)):
+        if "Error" in body:
+            if not isinstance(body["Error"]["Code"], str) or "FaceShapeSet" in body:
+                raise TypeError("not an error alone")
+        elif not _are_faces(body["FaceShapeSet"]):
             raise TypeError("neither an error nor faces")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ResultFileError("is not a result of faceshape analyze") from error
-    return result
+    return path, {"Response": body}, detail
 
 
 def _are_faces(faces: object) -> bool:

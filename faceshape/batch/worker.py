@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 
-from faceshape.batch.answer import Answer
+from faceshape.batch.answer import BatchResult
 from faceshape.engine import FaceShapeEngine
 from faceshape.errors import FaceShapeError, ImageDecodeError, ParameterError
 from faceshape.mode import Mode
@@ -41,7 +41,7 @@ def serve(
     The first message says that the worker has started (None) or why it could not (the error).
 
     Args:
-        connection: paths come in, `Answer`s go out.
+        connection: paths come in, `BatchResult`s go out.
         mode: as for `faceshape.FaceShapeEngine.analyze`.
         rotate: the same.
         detector: as for `faceshape.FaceShapeEngine`.
@@ -68,11 +68,11 @@ def _answer(
     mode: Mode,
     rotate: bool,
     language: Language,
-) -> Answer:
+) -> BatchResult:
     try:
         pixels = _load(path, limits)
         faces = engine.analyze(pixels, mode, rotate)
-        return Answer.of(path, face_response(faces, pixels.shape[:2]))
+        return BatchResult.of(path, face_response(faces, pixels.shape[:2]))
     except FaceShapeError as error:
         return _refusal(path, error, language)
     except Exception as error:  # whatever it is, the other pictures are to be answered
@@ -100,5 +100,5 @@ def _is_stream(path: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _refusal(path: str, error: FaceShapeError, language: Language) -> Answer:
-    return Answer.of(path, error_response(error, language), str(error))
+def _refusal(path: str, error: FaceShapeError, language: Language) -> BatchResult:
+    return BatchResult.of(path, error_response(error, language), str(error))

@@ -26,6 +26,7 @@ from scripts.landmarks.data import (
     load_faces,
     mouth_opening,
 )
+from scripts.landmarks.finds import Finds
 from scripts.landmarks.network import AlignmentNetwork, LandmarkNetwork
 from scripts.training.augmentation import (
     AlignedCrop,
@@ -87,6 +88,7 @@ RECIPES = {
     ),
 }
 NON_FACES = 0.15  # share of a batch
+FINDS = 0.2  # share of a batch that tells true finds of the detector from false ones
 TURNED = 0.3  # share of the faces whose head is turned further by a warp
 DARK_GLASSES = 0.05
 SLIDING = 0.3  # what an error along a curve costs, as a share of one across it
@@ -96,6 +98,14 @@ EYE_CORNERS = [
 BATCH = 64
 
 
+# Landmarks of a crop that has none, none of them seen or trusted.
+_NO_LANDMARKS = (
+    np.zeros((DENSE.points, 2), np.float32),
+    np.zeros(DENSE.points, bool),
+    np.float32(0),
+)
+
+
 class TrainingCrops(Dataset):
     """Crops by a running number that goes on over the epochs: sample i is always the same."""
 
@@ -103,11 +113,13 @@ class TrainingCrops(Dataset):
         self,
         faces: Faces,
         backgrounds: list[np.ndarray],
+        finds: Finds | None,
         recipe: Recipe,
         epochs: int,
         seed: int,
     ) -> None:
         self.faces, self.backgrounds, self.recipe, self.seed = faces, backgrounds, recipe, seed
+        self.finds = finds
         self.mirror = DENSE.mirror()
         points = resample(faces.dense, DENSE)
         self.roll = eye_line_roll(points)
@@ -129,11 +141,12 @@ class TrainingCrops(Dataset):
         rng = np.random.default_rng((self.seed, number))
         face = self.order[number]
         background = self.backgrounds[rng.integers(len(self.backgrounds))]
+        if self.finds and rng.random() < FINDS:
+            return self._find(self.finds, background, rng)
         if rng.random() < NON_FACES:
             crop = self._non_face(face, background, rng)
             crop = random_damage(crop, np.full((3, 2), 0.5), background, rng)
-            nowhere = np.zeros((DENSE.points, 2), np.float32)
-            return crop, nowhere, np.zeros(DENSE.points, bool), np.float32(0), np.float32(0)
+            return crop, *_NO_LANDMARKS, np.float32(0)
         crop, points = self._face(face, background, rng)
         seen = self.faces.seen[face]
         if rng.random() < 0.5:
@@ -162,6 +175,27 @@ class TrainingCrops(Dataset):
             yaw, pitch = rng.choice([-1, 1]) * rng.uniform(5, 30), rng.normal(0, 7)
             crop, points = turn_face(crop, points, scale * self.faces.depth[face], yaw, pitch)
         return crop, points
+
+    def _find(
+        self, finds: Finds, background: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32, np.float32]:
+        """Return what `__getitem__` does of a find, whose landmarks nobody has labelled."""
+        find = finds.drawn(rng)
+        dense = finds.dense[find]
+        [roll] = eye_line_roll(resample(dense[None], DENSE))
+        crop, points = random_face_crop(
+            finds.pictures[finds.picture[find]],
+            dense,
+            roll,
+            self.recipe.crop,
+            self.recipe.draw_errors(rng),
+            background,
+            rng,
+        )
+        crop = random_damage(crop, points[list(PROFILE)], background, rng)
+        if rng.random() < 0.5:
+            crop = np.ascontiguousarray(crop[:, ::-1])
+        return crop, *_NO_LANDMARKS, np.float32(finds.face[find])
 
     def _non_face(self, face: int, background: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         geometry = self.recipe.crop
@@ -313,6 +347,7 @@ network_option = click.option(
 @click.option("--workers", default=1, show_default=True, help="processes that make crops")
 @click.option("--seed", default=90, show_default=True, help="decides what is cropped, and how")
 @initial_option("landmarks.onnx or alignment.onnx")
+@click.option("--finds", "with_finds", is_flag=True, help="use what scripts.landmarks.finds made")
 @click.option("--resume", is_flag=True, help="continue from the checkpoint in --out")
 def main(
     name: str,
@@ -324,6 +359,7 @@ def main(
     workers: int,
     seed: int,
     initial: Path | None,
+    with_finds: bool,
     resume: bool,
 ) -> None:
     """Train a network and leave its averaged weights in OUT, as landmarks.pt or alignment.pt."""
@@ -332,7 +368,9 @@ def main(
     cv2.setNumThreads(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     faces = load_faces(data / "faces")
-    training = TrainingCrops(faces, load_backgrounds(data / "scenes"), recipe, epochs, seed)
+    backgrounds = load_backgrounds(data / "scenes")
+    finds = Finds.load(data) if with_finds else None
+    training = TrainingCrops(faces, backgrounds, finds, recipe, epochs, seed)
     validation = Validation.of(faces, recipe.crop)
     click.echo(f"{training.per_epoch} faces an epoch, {len(validation.crops)} for validation")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faceshape.batch.answer import Answer, BatchResult
+from faceshape.batch.answer import BatchResult
 from faceshape.batch.results import (
     OtherOptionsError,
     ResultFile,
@@ -22,7 +22,7 @@ OPTIONS = {"mode": "all", "rotate": False}
 
 
 def refusal(path):
-    return BatchResult(path, *Answer.of(path, error_response(NoFaceError(), "zh-CN"), "nobody"))
+    return BatchResult.of(path, error_response(NoFaceError(), "zh-CN"), "nobody")
 
 
 @settings(deadline=None)  # machines are busy at times
@@ -47,7 +47,7 @@ def test_a_file_cut_anywhere_is_continued(tmp_path_factory, paths, cut):
 
 def test_a_line_is_ascii_and_gives_the_result_back(tmp_path, face):
     path = "ü\n\udcff.png"
-    result = BatchResult(path, *Answer.of(path, face_response([face], (256, 256))))
+    result = BatchResult.of(path, face_response([face], (256, 256)))
     line = to_line(result)
     assert line.isascii()
     assert line.isprintable()
@@ -97,7 +97,7 @@ def test_a_file_of_something_else_is_left_alone(tmp_path, line):
 
 @pytest.mark.parametrize("number", ["1.5", "null", "true", '"1"', "1" + "0" * 400])
 def test_points_are_whole_pixels(tmp_path, face, number):
-    line = to_line(BatchResult("a.png", *Answer.of("a.png", face_response([face], (256, 256)))))
+    line = to_line(BatchResult.of("a.png", face_response([face], (256, 256))))
     x = json.loads(line)["Response"]["FaceShapeSet"][0]["Nose"][0]["X"]
     path = tmp_path / "out.jsonl"
     path.write_text(line.replace(f'"Nose": [{{"X": {x},', f'"Nose": [{{"X": {number},') + "\n")

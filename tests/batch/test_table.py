@@ -3,7 +3,7 @@ import io
 
 import numpy as np
 
-from faceshape.batch.answer import Answer, BatchResult
+from faceshape.batch.answer import BatchResult
 from faceshape.batch.table import CsvTable
 from faceshape.core.contract import GROUPS
 from faceshape.errors import NoFaceError
@@ -14,9 +14,8 @@ def test_the_table_has_the_points_by_their_names(face):
     file = io.StringIO(newline="")
     table = CsvTable(file)
     two, nobody = 'two, "quoted".png', "nobody.png"
-    table.add(BatchResult(two, *Answer.of(two, face_response([face, face], (256, 256)))))
-    refusal = Answer.of(nobody, error_response(NoFaceError(), "zh-CN"), "nobody")
-    table.add(BatchResult(nobody, *refusal))
+    table.add(BatchResult.of(two, face_response([face, face], (256, 256))))
+    table.add(BatchResult.of(nobody, error_response(NoFaceError(), "zh-CN"), "nobody"))
     file.seek(0)
     rows = list(csv.DictReader(file))
     assert [(row["Path"], row["Face"]) for row in rows] == [
