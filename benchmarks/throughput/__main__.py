@@ -2,8 +2,9 @@
 
 Prints Markdown tables: the resampler, the regressor, the detectors, the stages and the whole, the
 same pictures through others, and what a fresh process costs. --mediapipe-python is the interpreter
-of an environment with ``mediapipe==0.10.21``; without it FaceMesh is left out. --against prints one
-table alone: this tree beside another revision of it.
+of an environment with ``mediapipe==0.10.21``, --peers has the files of YuNet and PFLD-GhostOne,
+--dlib68 is dlib's predictor; without one what needs it is left out. --against prints one table
+alone: this tree beside another revision of it.
 """
 
 import json
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy loads: no threads but those asked for
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -32,27 +34,47 @@ from benchmarks.throughput.tables import (
     stages_table,
 )
 
+
+class Others(NamedTuple):
+    """Where the files of others are; None: not here.
+
+    Attributes:
+        mediapipe_python: an interpreter with MediaPipe.
+        peers: the folder with the ONNX files of YuNet and PFLD-GhostOne.
+        dlib68: dlib's predictor of 68 points.
+    """
+
+    mediapipe_python: Path | None
+    peers: Path | None
+    dlib68: Path | None
+
+
 _FEW_ROUNDS = 5  # for what takes long
 _RUNS = 3  # of a whole folder
 
 
 def _sections(
-    faces: int, pictures: int, rounds: int, mediapipe_python: Path | None, folder: Path
+    faces: int,
+    pictures: int,
+    rounds: int,
+    others: Others,
+    folder: Path,
 ) -> dict[str, Callable[[], Table]]:
     """Return what makes each table."""
     few = min(rounds, _FEW_ROUNDS)
-    others = [] if mediapipe_python is None else [("mediapipe", mediapipe_python)]
+    mediapipe = others.mediapipe_python
+    environments = [] if mediapipe is None else [("mediapipe", mediapipe)]
     return {
         "resampler": _on_one_core(resampler_table, faces, few),
         "regressor": _on_one_core(regressor_table, rounds),
         "detector": _on_one_core(detector_table, rounds),
         "stages": _on_one_core(stages_table, rounds),
         "pipeline": partial(pipeline_table, rounds),
-        "peers": _on_one_core(peers_table, mediapipe_python, rounds),
+        "peers": _on_one_core(peers_table, *others, rounds),
         "workers": partial(workers_table, folder, pictures, min(rounds, _RUNS)),
         "start": partial(first_answer_table, folder, rounds),
         "memory": partial(memory_table, folder),
-        "installed": partial(installed_table, others),
+        "installed": partial(installed_table, environments),
     }
 
 
@@ -64,7 +86,7 @@ def _on_one_core(table: Callable[..., Table], *arguments: object) -> Callable[[]
     return measure
 
 
-_NAMES = tuple(_sections(1, 1, 1, None, Path()))
+_NAMES = tuple(_sections(1, 1, 1, Others(None, None, None), Path()))
 
 
 @click.command()
@@ -79,6 +101,16 @@ _NAMES = tuple(_sections(1, 1, 1, None, Path()))
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="interpreter with mediapipe 0.10.21",
 )
+@click.option(
+    "--peers",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="folder with the ONNX files of YuNet and PFLD-GhostOne",
+)
+@click.option(
+    "--dlib68",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="shape_predictor_68_face_landmarks.dat",
+)
 @click.option("--against", metavar="GIT_REV", help="compare with this revision, nothing else")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="the tables, as JSON")
 def main(
@@ -87,6 +119,8 @@ def main(
     rounds: int,
     names: Sequence[str],
     mediapipe_python: Path | None,
+    peers: Path | None,
+    dlib68: Path | None,
     against: str | None,
     json_file: Path | None,
 ) -> None:
@@ -96,9 +130,11 @@ def main(
         if against is not None:
             makers = [_on_one_core(against_table, against, rounds)]
         else:
-            if mediapipe_python is None:
-                click.echo("FaceMesh is left out: no --mediapipe-python.\n")
-            sections = _sections(faces, pictures, rounds, mediapipe_python, Path(folder))
+            others = Others(mediapipe_python, peers, dlib68)
+            for name, path in zip(Others._fields, others, strict=True):
+                if path is None:
+                    click.echo(f"Left out is what needs --{name.replace('_', '-')}.\n")
+            sections = _sections(faces, pictures, rounds, others, Path(folder))
             makers = [sections[name] for name in names or _NAMES]
         for make in makers:
             table = make()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.cores import on_cores
 from benchmarks.result_table import Table
+from benchmarks.throughput.assembled import assembled_pipelines
 from benchmarks.throughput.naive_resampler import resample_naively
 from benchmarks.throughput.pictures import group_picture, jpeg
 from faceshape import FaceShapeEngine, Mode, resample
@@ -140,13 +141,18 @@ def pipeline_table(rounds: int) -> Table:
     return Table("Whole pipeline", note, heads, rows)
 
 
-def peers_table(mediapipe_python: Path | None, rounds: int) -> Table:
-    """Return milliseconds on RGB pixels, beside FaceMesh and dlib's HOG.
+def peers_table(
+    mediapipe_python: Path | None, peers: Path | None, dlib68: Path | None, rounds: int
+) -> Table:
+    """Return milliseconds on RGB pixels, beside others; those whose files are None are left out.
 
     Args:
-        mediapipe_python: the interpreter that has MediaPipe; None leaves FaceMesh out.
+        mediapipe_python: the interpreter that has MediaPipe, for FaceMesh.
+        peers: the folder with the files of YuNet and PFLD-GhostOne.
+        dlib68: dlib's predictor of 68 points.
         rounds: altogether.
     """
+    pipelines = assembled_pipelines(peers, dlib68)
     engines = {name: FaceShapeEngine(name, threads=1) for name in available_detectors()}
     hog = dlib.get_frontal_face_detector()
     rows: _Rows = []
@@ -157,6 +163,7 @@ def peers_table(mediapipe_python: Path | None, rounds: int) -> Table:
         }
         own = engines[next(iter(engines))]
         calls["largest"] = partial(own.analyze, picture, Mode.LARGEST)
+        calls |= {name: partial(run, picture) for name, run in pipelines.items()}
         calls["HOG"] = partial(hog, picture, 0)
         found = {name: str(len(call())) for name, call in calls.items()}
         times, mesh_faces = _in_turn_with_mesh(calls, picture, faces, mediapipe_python, rounds)
@@ -173,7 +180,7 @@ def peers_table(mediapipe_python: Path | None, rounds: int) -> Table:
         "the faces found. HOG is dlib's detector alone, without enlarging, which gives boxes and "
         "no points; the engine's own use of it enlarges to find smaller faces."
     )
-    return Table("Beside others", note, [_HEADS[name] for name in times], rows)
+    return Table("Beside others", note, [_HEADS.get(name, name) for name in times], rows)
 
 
 _HEADS = {
