@@ -18,7 +18,7 @@ from tqdm import tqdm
 from benchmarks.cores import use_one_core
 from benchmarks.detection.measures import FALSE, Curve, match
 from benchmarks.detection.pictures import TURNS, TestSet, load_test_sets
-from faceshape.vision.confirmation import LEAST_PRESENCE, log_odds
+from faceshape.vision.confirmation import DOUBTFUL_PRESENCE, LEAST_PRESENCE, log_odds
 from faceshape.vision.detector import OnnxDetector
 from faceshape.vision.geometry import boxes_along_roll, ellipse_boxes
 from faceshape.vision.landmarker import Landmarker
@@ -69,7 +69,7 @@ def fitted_weights(odds: NDArray[np.float64], faces: NDArray[np.bool_]) -> NDArr
 
 @click.command()
 @click.option("--data", type=_FOLDER, required=True, help="has faces/ and scenes/")
-@click.option("--precision", default=0.92, show_default=True, help="of the confirmed candidates")
+@click.option("--precision", default=0.97, show_default=True, help="of the confirmed candidates")
 @click.option("--sample", default=700, show_default=True, help="pictures of each set, at most")
 def main(data: Path, precision: float, sample: int) -> None:
     """Write the numbers into the manifest and print what they do."""
@@ -89,7 +89,7 @@ def main(data: Path, precision: float, sample: int) -> None:
     scores, presence, faces = (np.array(column) for column in zip(*rows, strict=True))
     odds = np.stack([log_odds(scores), log_odds(presence)], axis=1)
     weights = fitted_weights(odds, faces).round(2)
-    present = presence >= LEAST_PRESENCE
+    present = presence >= DOUBTFUL_PRESENCE
     curve = Curve.of((odds @ weights)[present], faces[present], int(faces.sum()))
     least = round(curve.least_threshold(precision), 2)
     numbers = {
@@ -98,7 +98,7 @@ def main(data: Path, precision: float, sample: int) -> None:
         "least_evidence": least,
     }
     record("detector", entry.path, {"confirmation": numbers})
-    alone = present & (scores >= entry.facts["threshold"])
+    alone = (presence >= LEAST_PRESENCE) & (scores >= entry.facts["threshold"])
     click.echo(f"{numbers}, of {len(rows)} candidates {faces.sum()} faces")
     for name, (sure, recall) in {
         "together": curve.at(least),

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshape.types import Detections, FaceShape
-from faceshape.vision.confirmation import Confirmation
+from faceshape.vision.confirmation import DOUBTFUL_PRESENCE, Confirmation
 from faceshape.vision.detector import UPRIGHT
 from faceshape.vision.geometry import box_area, enclosing_boxes
 from faceshape.vision.image import RGBImage
@@ -89,7 +89,7 @@ class FaceChooser:
         doubtful = found[~likely]
         if len(doubtful):
             presence = self.landmarker.first_presence(pixels, doubtful.boxes, doubtful.roll)
-            likely[~likely] = self._confirmation.is_face(doubtful.scores, presence)
+            likely[~likely] = presence >= DOUBTFUL_PRESENCE
         return found[likely]
 
     def _ranked(self, judged: list[tuple[FaceShape, bool]], rotate: bool) -> list[FaceShape]:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LEAST_PRESENCE", "PRESENCE_ALONE", "Confirmation", "log_odds"]
+__all__ = ["DOUBTFUL_PRESENCE", "LEAST_PRESENCE", "PRESENCE_ALONE", "Confirmation", "log_odds"]
 
 LEAST_PRESENCE = 0.9
-"""Presence below which a detection is taken for a false alarm.
+"""Presence below which a find is taken for a false alarm where nothing else speaks for it."""
 
-Faces of the validation split have 0.99 and more, so there is room for worse ones.
-"""
+DOUBTFUL_PRESENCE = 0.5
+"""Presence below which a find is taken for a false alarm, whatever speaks for it."""
 
 _LARGEST_ODDS = 12.0  # what is beyond is a matter of float32, not of the picture
 
@@ -61,12 +61,12 @@ class Confirmation:
 
     def is_face(self, scores: ArrayLike, presence: ArrayLike) -> NDArray[np.bool_]:
         """Return which finds (N,) are faces; presence alone may refuse one."""
-        present = np.asarray(presence) >= LEAST_PRESENCE
+        present = np.asarray(presence) >= DOUBTFUL_PRESENCE
         faces: NDArray[np.bool_] = present & (
             self.evidence(scores, presence) >= self.least_evidence
         )
         return faces
 
 
-PRESENCE_ALONE = Confirmation(0.0, 1.0, -np.inf, -np.inf)
+PRESENCE_ALONE = Confirmation(0.0, 1.0, float(log_odds(LEAST_PRESENCE)), -np.inf)
 """For scores that are no probabilities, or that somebody has set a limit to."""

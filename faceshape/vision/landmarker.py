@@ -132,9 +132,9 @@ class Landmarker:
     def first_presence(
         self, image: RGBImage, boxes: ArrayLike, roll: ArrayLike
     ) -> NDArray[np.float32]:
-        """Return what the first look alone makes of presence (N,), at a fifth of the cost.
+        """Return what the first look makes of presence (N,), at a fifth of the cost.
 
-        The presence that `locate` returns is not above it; for the arguments see there.
+        It is less sure than what `locate` returns; for the arguments see there.
         """
         crops = crop_transforms(boxes, roll, self._alignment.side, self._margin)
         presence: NDArray[np.float32] = self._alignment.look(image, crops)[1]
@@ -145,10 +145,9 @@ class Landmarker:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return dense landmarks (N, P, 2), presence (N,) and spread (N, P or 0) in pixels."""
         crops = crop_transforms(boxes, roll, self._alignment.side, self._margin)
-        first, presence, _ = self._alignment.look(image, crops)
+        first, _, _ = self._alignment.look(image, crops)
         aligned = self._aligned(first)
-        dense, also_present, spread = self._exact.look(image, similarity_transforms(aligned))
-        presence = np.minimum(presence, also_present)  # it takes both to see a face
+        dense, presence, spread = self._exact.look(image, similarity_transforms(aligned))
         unsettled = np.arange(len(boxes))
         for _ in range(_MOST_LOOKS - 2):
             wanted = self._aligned(dense[unsettled])

@@ -43,7 +43,7 @@ class Deployed(nn.Module):
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--smallest-face", default=10.0, show_default=True, help="that it finds, in pixels")
 @click.option("--threshold", default=0.5, show_default=True, help="a score that is enough alone")
-@click.option("--least-score", default=0.3, show_default=True, help="that is worth a closer look")
+@click.option("--least-score", default=0.2, show_default=True, help="that is worth a closer look")
 def main(
     weights: Path, data: Path, smallest_face: float, threshold: float, least_score: float
 ) -> None:

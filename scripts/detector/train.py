@@ -5,7 +5,6 @@ a line in ``log.jsonl`` and the curves as ``curves.png``.
 """
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from scripts.detector.mosaic import MosaicMaker
 from scripts.detector.network import PIXEL_UNIT, DetectionNetwork
 from scripts.detector.targets import BACKGROUND, DOUBTFUL, IGNORED, STRIDES, assign, cell_centres
 from scripts.training.run import TrainingRun, draw_curves, make_average
-from scripts.training.shipped_weights import initial_option, load_shipped
+from scripts.training.shipped_weights import initial_option, load_weights
 
 SIDE = 256
 BATCH = 32
@@ -178,29 +177,9 @@ def prepared(pictures: Tensor, device: torch.device) -> Tensor:
 
 def load_initial(network: DetectionNetwork, path: Path, pictures: Tensor) -> None:
     """Load weights; pictures (B, S, S, 3) are for the statistics that a shipped file has not."""
-    if path.suffix == ".pt":
-        weights = torch.load(path, weights_only=True, map_location="cpu")
-        network.load_state_dict(with_a_head_each(weights))
-        return
-    load_shipped(network, path, prepared(pictures, torch.device("cpu")) * PIXEL_UNIT)
-    network.stem[0][0].weight.data *= PIXEL_UNIT  # it takes pixels as they are: see export.py
-
-
-def with_a_head_each(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of a network that had one head for all strides with one for each."""
-    renamed = {}
-    for name, weight in weights.items():
-        part, _, rest = name.partition(".")
-        number, _, inner = rest.partition(".")
-        if part == "smooth":
-            renamed[f"heads.{number}.0.{inner}"] = weight
-        elif part == "head":
-            renamed |= {f"heads.{i}.{int(number) + 1}.{inner}": weight for i in range(len(STRIDES))}
-        elif part == "answer":
-            renamed |= {f"heads.{i}.3.{rest}": weight for i in range(len(STRIDES))}
-        else:
-            renamed[name] = weight
-    return renamed
+    load_weights(network, path, prepared(pictures, torch.device("cpu")) * PIXEL_UNIT)
+    if path.suffix == ".onnx":
+        network.stem[0][0].weight.data *= PIXEL_UNIT  # it takes pixels as they are: see export.py
 
 
 @click.command()

@@ -84,28 +84,29 @@ def test_the_landmark_networks_compute_what_their_files_do(portrait, name):
         np.testing.assert_allclose(ours, theirs, rtol=0.01)
 
 
-def test_what_was_one_head_for_all_strides_becomes_one_for_each():
+def test_weights_of_a_training_are_taken_as_they_are(loaded, tmp_path):
     from scripts.detector.network import DetectionNetwork
-    from scripts.detector.targets import STRIDES
-    from scripts.detector.train import with_a_head_each
+    from scripts.detector.train import load_initial
 
-    own = DetectionNetwork().state_dict()
-    former = {}
-    for name, weight in own.items():
-        part, stride, layer, *rest = name.split(".")
-        if part != "heads":
-            former[name] = weight
-        elif layer == "0":
-            former[".".join(["smooth", stride, *rest])] = weight
-        elif layer in "12" and stride == "0":
-            former[".".join(["head", str(int(layer) - 1), *rest])] = weight
-        elif layer == "3" and stride == "0":
-            former[".".join(["answer", *rest])] = weight
-    network = DetectionNetwork()
-    network.load_state_dict(with_a_head_each(former))
-    for name, weight in network.state_dict().items():
-        stride, layer = name.split(".")[1:3]
-        shared = name.startswith("heads.") and layer != "0"
-        source = name.replace(f"heads.{stride}", "heads.0", 1) if shared else name
-        assert torch.equal(weight, own[source]), name
-    assert len(network.heads) == len(STRIDES)
+    trained, pictures, _ = loaded
+    torch.save(trained.state_dict(), tmp_path / "detector.pt")
+    again = DetectionNetwork()
+    load_initial(again, tmp_path / "detector.pt", pictures.permute(0, 2, 3, 1).byte())
+    for name, weight in trained.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weight), name
+
+
+def test_weights_between_two_trainings():
+    from scripts.training.interpolate import interpolated
+
+    layers = [torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2)) for _ in "ab"]
+    layers[1](torch.rand(8, 3))  # a batch is counted
+    before, after = (each.state_dict() for each in layers)
+    between = interpolated(before, after, 0.25)
+    for name, weight in between.items():
+        if weight.is_floating_point():
+            expected = 0.75 * before[name] + 0.25 * after[name]
+            torch.testing.assert_close(weight, expected)
+    assert between["1.num_batches_tracked"] == 1
+    with pytest.raises(ValueError, match="different networks"):
+        interpolated(before, torch.nn.Linear(3, 2).state_dict(), 0.25)

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceshape.vision.confirmation import (
+    DOUBTFUL_PRESENCE,
     LEAST_PRESENCE,
     PRESENCE_ALONE,
     Confirmation,
@@ -36,13 +37,13 @@ def test_more_of_either_never_makes_a_face_less_likely(score, presence, more):
 def test_a_low_score_is_enough_where_presence_is_sure(shipped):
     facts = model_entry("detector").facts
     low = (facts["least_score"] + facts["threshold"]) / 2
-    answers = shipped.is_face([low, low, 0.99], [0.999999, LEAST_PRESENCE, LEAST_PRESENCE])
+    answers = shipped.is_face([low, low, 0.99], [0.999999, DOUBTFUL_PRESENCE, LEAST_PRESENCE])
     assert answers.tolist() == [True, False, True]
 
 
 def test_presence_alone_may_refuse(shipped):
-    for rule in (shipped, PRESENCE_ALONE):
-        assert not rule.is_face([0.9999], [LEAST_PRESENCE - 0.01])[0]
+    for rule, least in ((shipped, DOUBTFUL_PRESENCE), (PRESENCE_ALONE, LEAST_PRESENCE)):
+        assert rule.is_face([0.9999, 0.9999], [least - 0.01, least]).tolist() == [False, True]
 
 
 def test_scores_that_are_no_probabilities_are_left_alone():
