@@ -12,7 +12,7 @@ from benchmarks.detection.contenders import CONVENTIONS, Calibrated, HogDetector
 from faceshape.vision.detector import Detector
 from faceshape.vision.image import RGBImage
 
-__all__ = ["Pipeline", "assembled_pipelines"]
+__all__ = ["Pipeline", "assembled_pipelines", "pipeline_of"]
 
 Pipeline = Callable[[RGBImage], NDArray[np.float32]]
 """From a picture (H, W, 3) to the points (N, 90, 2) of its faces."""
@@ -30,14 +30,16 @@ def assembled_pipelines(peers: Path | None, dlib68: Path | None) -> Mapping[str,
     pipelines = {}
     if peers is not None:
         yunet = Calibrated(YunetDetector(peers / "yunet_n_640_640.onnx", 0.6), CONVENTIONS["YuNet"])
-        pipelines[YUNET_PFLD] = _pipeline(yunet, PfldGhostOne(peers))
+        pipelines[YUNET_PFLD] = pipeline_of(yunet, PfldGhostOne(peers))
     if dlib68 is not None:
         # Its squares are forehead to chin, as those that the predictor was trained with.
-        pipelines[HOG_DLIB68] = _pipeline(HogDetector(0.0, 0), Dlib68(dlib68, 1.0, 0.0))
+        pipelines[HOG_DLIB68] = pipeline_of(HogDetector(0.0, 0), Dlib68(dlib68, 1.0, 0.0))
     return pipelines
 
 
-def _pipeline(detector: Detector, regressor: Regressor) -> Pipeline:
+def pipeline_of(detector: Detector, regressor: Regressor) -> Pipeline:
+    """Return the one after the other, on the boxes of whatever is found."""
+
     def run(picture: RGBImage) -> NDArray[np.float32]:
         boxes = detector.detect(picture).boxes
         return regressor.locate([picture] * len(boxes), boxes).points

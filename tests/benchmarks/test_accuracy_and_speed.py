@@ -20,10 +20,10 @@ from benchmarks.accuracy import faces as labelled_faces
 from benchmarks.accuracy import tables as accuracy_tables
 from benchmarks.cores import on_cores
 from benchmarks.throughput import __main__ as throughput
-from benchmarks.throughput import installed_size, naive_resampler
+from benchmarks.throughput import assembled, installed_size, naive_resampler
 from benchmarks.throughput import pictures as speed_pictures
 from benchmarks.throughput import tables as throughput_tables
-from faceshape import resample
+from faceshape import FaceShapeEngine, resample
 from faceshape.core.contract import interocular_distance
 from faceshape.core.topology import load_topology
 
@@ -210,7 +210,10 @@ def test_changes_move_the_picture_as_they_say(portrait, face, kind):
 
 
 def test_robustness_and_stability_of_the_engine(engine, pts_folder):
-    faces, ours = labelled_faces.load_pts_folder(pts_folder), contenders.GivenBoxes(engine)
+    faces, ours = (
+        labelled_faces.load_pts_folder(pts_folder),
+        contenders.contenders.GivenBoxes(engine),
+    )
     robustness = accuracy_tables.robustness_table([ours], faces).as_json()["rows"]
     exact, mirrored = (robustness[name]["faceshape"] for name in _EXACT_AND_MIRRORED)
     assert exact < 5
@@ -274,7 +277,8 @@ def test_one_command_measures_speed(tmp_path):
         arguments += ["--section", section]
     result = CliRunner().invoke(throughput.main, arguments)
     assert result.exit_code == 0, result.output
-    assert "FaceMesh is left out" in result.output
+    for option in ("--mediapipe-python", "--peers", "--dlib68"):
+        assert f"needs {option}" in result.output
     tables = json.loads(target.read_text(encoding="utf-8"))
     resampler, regressor, stages, workers, start, installed = (each["rows"] for each in tables)
     assert set(resampler) == {"1", "10"}
@@ -309,7 +313,7 @@ def test_a_revision_that_is_not_there_is_refused():
 
 def test_peers_without_facemesh_have_a_column_for_each_detector(monkeypatch):
     monkeypatch.setattr(throughput_tables, "_PICTURES", [((160, 120), 1)])
-    [[name, cells]] = throughput_tables.peers_table(None, 1).rows
+    [[name, cells]] = throughput_tables.peers_table(None, None, None, 1).rows
     assert name == "160 × 120, 1 face"
     assert len(cells) == len(throughput_tables.available_detectors()) + 2
     assert all("ms" not in cell and "×" in cell for cell in cells)
@@ -347,3 +351,12 @@ def test_the_core_is_many_times_as_fast_as_the_naive_version():
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "1 passed" in run.stdout
+
+
+def test_a_detector_and_a_regressor_make_a_pipeline(portrait, face):
+    engine = FaceShapeEngine(threads=1)
+    run = assembled.pipeline_of(engine, contenders.GivenBoxes(engine))
+    [points] = run(portrait)
+    np.testing.assert_allclose(points, face.points, atol=0.03 * np.ptp(face.points))
+    assert run(np.zeros_like(portrait)).shape == (0, 90, 2)
+    assert not assembled.assembled_pipelines(None, None)
