@@ -212,7 +212,7 @@ def test_changes_move_the_picture_as_they_say(portrait, face, kind):
 def test_robustness_and_stability_of_the_engine(engine, pts_folder):
     faces, ours = (
         labelled_faces.load_pts_folder(pts_folder),
-        contenders.contenders.GivenBoxes(engine),
+        contenders.GivenBoxes(engine),
     )
     robustness = accuracy_tables.robustness_table([ours], faces).as_json()["rows"]
     exact, mirrored = (robustness[name]["faceshape"] for name in _EXACT_AND_MIRRORED)
