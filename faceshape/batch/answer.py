@@ -1,8 +1,7 @@
 """What became of one picture of a batch.
 
 A response goes from the worker to the file as JSON, which is read only where somebody looks into
-it: a worker that waits to hand over a large message while it is being handed one would wait for
-ever.
+it.
 """
 
 import json

@@ -274,7 +274,8 @@ class _Worker:
         if isinstance(message, FaceShapeError):
             raise message
         if message is not None:
-            self.tasks.popleft().result = message
+            task = self.tasks.popleft()
+            task.result = BatchResult(task.path, *message)
         self.started = True
         self.spent = 0.0
         return True

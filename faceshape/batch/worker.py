@@ -41,7 +41,7 @@ def serve(
     The first message says that the worker has started (None) or why it could not (the error).
 
     Args:
-        connection: paths come in, `BatchResult`s go out.
+        connection: paths come in, and what `BatchResult` has beside the path goes out.
         mode: as for `faceshape.FaceShapeEngine.analyze`.
         rotate: the same.
         detector: as for `faceshape.FaceShapeEngine`.
@@ -58,7 +58,10 @@ def serve(
     with suppress(EOFError, OSError):
         connection.send(None)
         while True:
-            connection.send(_answer(engine, connection.recv(), limits, mode, rotate, language))
+            result = _answer(engine, connection.recv(), limits, mode, rotate, language)
+            # Not the path, which may be long: who waits to hand over a large message while he is
+            # being handed one waits for ever.
+            connection.send((result.json, result.detail, result.face_count, result.error))
 
 
 def _answer(
