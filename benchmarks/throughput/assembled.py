@@ -17,8 +17,6 @@ __all__ = ["Pipeline", "assembled_pipelines", "pipeline_of"]
 Pipeline = Callable[[RGBImage], NDArray[np.float32]]
 """From a picture (H, W, 3) to the points (N, 90, 2) of its faces."""
 
-YUNET_PFLD, HOG_DLIB68 = "YuNet + PFLD-GhostOne", "dlib HOG + 68 points"
-
 
 def assembled_pipelines(peers: Path | None, dlib68: Path | None) -> Mapping[str, Pipeline]:
     """Return those whose files there are, by their names.
@@ -30,10 +28,12 @@ def assembled_pipelines(peers: Path | None, dlib68: Path | None) -> Mapping[str,
     pipelines = {}
     if peers is not None:
         yunet = Calibrated(YunetDetector(peers / "yunet_n_640_640.onnx", 0.6), CONVENTIONS["YuNet"])
-        pipelines[YUNET_PFLD] = pipeline_of(yunet, PfldGhostOne(peers))
+        pipelines["YuNet + PFLD-GhostOne"] = pipeline_of(yunet, PfldGhostOne(peers))
     if dlib68 is not None:
         # Its squares are forehead to chin, as those that the predictor was trained with.
-        pipelines[HOG_DLIB68] = pipeline_of(HogDetector(0.0, 0), Dlib68(dlib68, 1.0, 0.0))
+        pipelines["dlib HOG + 68 points"] = pipeline_of(
+            HogDetector(0.0, 0), Dlib68(dlib68, 1.0, 0.0)
+        )
     return pipelines
 
 

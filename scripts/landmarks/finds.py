@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from faceshape.vision.detector import OnnxDetector
-from faceshape.vision.geometry import wrap_degrees
+from faceshape.vision.geometry import box_area, enclosing_boxes, line_roll, wrap_degrees
 from faceshape.vision.landmarker import Landmarker
 from faceshape.vision.light import lit
 from faceshape.vision.networks import OnnxModel, model_entry
 from scripts.detector.data import LabelledPictures, load_scenes
 
 _SMALLEST = 12.0  # pixels; what is smaller has no landmarks to speak of
-_LEAST_SCORE = 0.15  # half of what a candidate needs: it is for presence to tell
+_LEAST_SCORE = 0.15  # below what a candidate needs: it is for presence to tell
 # Of a face's mean side: how near the middles and how alike the sides are of what is the face, and
 # how far away is what is none.
 _NEAR, _ALIKE, _APART = 0.25, 1.5, 0.8
@@ -77,9 +77,10 @@ def judged(
     boxes = scenes.boxes[rows]
     if not len(boxes):
         return np.zeros(len(centre), np.int8)
-    sides = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
+    sides = np.sqrt(box_area(boxes))
     labelled = np.linalg.norm(centre[:, None] - (boxes[:, :2] + boxes[:, 2:]) / 2, axis=2)
-    turned = np.abs(wrap_degrees(roll[:, None] - scenes.roll()[rows]))
+    eyes = scenes.keypoints[rows, :2]
+    turned = np.abs(wrap_degrees(roll[:, None] - line_roll(eyes[:, 0], eyes[:, 1])))
     ratio = side[:, None] / sides
     here = (labelled < _NEAR * sides) & (ratio < _ALIKE) & (ratio > 1 / _ALIKE)
     here &= scenes.trusted[rows]
@@ -100,9 +101,9 @@ def finds_in(
         bright = lit(picture)
         found = detector.candidates(bright)
         located = landmarker.locate(bright, found.boxes, found.roll)
-        low, high = located.dense.min(axis=1), located.dense.max(axis=1)
-        side = np.sqrt((high - low).prod(axis=1))
-        answers = judged((low + high) / 2, side, located.roll, scenes, scenes.faces_of(i))
+        boxes = enclosing_boxes(located.dense)
+        centre, side = (boxes[:, :2] + boxes[:, 2:]) / 2, np.sqrt(box_area(boxes))
+        answers = judged(centre, side, located.roll, scenes, scenes.faces_of(i))
         for k in np.flatnonzero((answers >= 0) & (side >= _SMALLEST)):
             yield i, located.dense[k], bool(answers[k])
 
