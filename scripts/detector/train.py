@@ -19,7 +19,7 @@ from scripts.detector.data import load_face_pictures, load_scenes
 from scripts.detector.mosaic import MosaicMaker
 from scripts.detector.network import PIXEL_UNIT, DetectionNetwork
 from scripts.detector.targets import BACKGROUND, DOUBTFUL, IGNORED, STRIDES, assign, cell_centres
-from scripts.training.run import TrainingRun, draw_curves, make_average
+from scripts.training.run import TrainingRun, draw_curves, make_average, make_schedule
 from scripts.training.shipped_weights import initial_option, load_weights
 
 SIDE = 256
@@ -220,9 +220,7 @@ def main(
     network = network.to(device, memory_format=torch.channels_last)
     average, loss = make_average(network), Loss().to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, len(training) // BATCH, pct_start=0.06, div_factor=20, final_div_factor=500
-    )
+    schedule = make_schedule(optimizer, len(training) // BATCH, warmup=2 * PER_EPOCH // BATCH)
     run = TrainingRun(
         out,
         {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule},
@@ -251,9 +249,10 @@ def main(
             optimizer.step()
             schedule.step()
             average.update_parameters(network)
-            losses.append([part.item() for part in parts.values()])
+            losses.append(torch.stack(list(parts.values())).detach())
         line = {"epoch": epoch, "seconds": round(time.monotonic() - started)}
-        line |= dict(zip(parts, np.mean(losses, axis=0).round(4).tolist(), strict=True))
+        means = torch.stack(losses).mean(dim=0).tolist()
+        line |= {name: round(value, 4) for name, value in zip(parts, means, strict=True)}
         scores = validated(average.module, loss, validation, device)
         run.finish_epoch(line | {name: round(value, 4) for name, value in scores.items()})
         draw_curves(

@@ -7,6 +7,7 @@ kept in ``finds.npz`` for `scripts.landmarks.train`.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import click
@@ -39,23 +40,40 @@ class Finds:
         picture: (K,) the index of each find's picture.
         dense: (K, 166, 2) landmarks in pixels of the picture.
         face: (K,) bool, whether it is a face.
+        score: (K,) of the detector.
     """
 
     pictures: list[NDArray[np.uint8]]
     picture: NDArray[np.intp]
     dense: NDArray[np.float32]
     face: NDArray[np.bool_]
+    score: NDArray[np.float32]
 
     @classmethod
     def load(cls, data: Path) -> "Finds":
         """Read ``finds.npz`` and the scenes that it was made from."""
         scenes = load_scenes(data / "scenes")
         with np.load(data / "finds.npz") as found:
-            return cls(scenes.pictures, found["picture"], found["dense"], found["face"])
+            columns = (found[name] for name in ("picture", "dense", "face", "score"))
+            return cls(scenes.pictures, *columns)
+
+    @cached_property
+    def _ladders(self) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+        """False alarms and faces, and the sums of their shares up to each.
+
+        What the score is wrong about is presence's to tell, and comes more often: a false alarm in
+        proportion to the square of its score, a face the more often the lower it is.
+        """
+        ladders = []
+        for face, share in ((False, self.score**2), (True, 1.1 - self.score)):
+            rows = np.flatnonzero(self.face == face)
+            ladders.append((rows, np.cumsum(share[rows]) / share[rows].sum()))
+        return ladders
 
     def drawn(self, rng: Generator) -> int:
         """Return one of them by chance: as often a face as a false alarm."""
-        return int(rng.choice(np.flatnonzero(self.face == rng.integers(2))))
+        rows, ladder = self._ladders[rng.integers(2)]
+        return int(rows[min(np.searchsorted(ladder, rng.random()), len(rows) - 1)])
 
 
 def judged(
@@ -93,8 +111,8 @@ def judged(
 
 def finds_in(
     scenes: LabelledPictures, detector: OnnxDetector, landmarker: Landmarker
-) -> Iterator[tuple[int, NDArray[np.float32], bool]]:
-    """Give picture, landmarks (166, 2) and whether it is a face of each sure find."""
+) -> Iterator[tuple[int, NDArray[np.float32], bool, np.float32]]:
+    """Give picture, landmarks (166, 2), whether it is a face and the score of each sure find."""
     for i, picture in enumerate(tqdm(scenes.pictures, disable=None)):
         if scenes.validation[i]:
             continue
@@ -105,7 +123,7 @@ def finds_in(
         centre, side = (boxes[:, :2] + boxes[:, 2:]) / 2, np.sqrt(box_area(boxes))
         answers = judged(centre, side, located.roll, scenes, scenes.faces_of(i))
         for k in np.flatnonzero((answers >= 0) & (side >= _SMALLEST)):
-            yield i, located.dense[k], bool(answers[k])
+            yield i, located.dense[k], bool(answers[k]), found.scores[k]
 
 
 @click.command()
@@ -115,8 +133,10 @@ def main(data: Path) -> None:
     model = OnnxModel(model_entry("detector"), threads=1)
     detector = OnnxDetector(model, smallest_face=_SMALLEST, threshold=_LEAST_SCORE)
     found = finds_in(load_scenes(data / "scenes"), detector, Landmarker.shipped(threads=1))
-    picture, dense, face = (np.array(column) for column in zip(*found, strict=True))
-    np.savez_compressed(data / "finds.npz", picture=picture, dense=dense, face=face)
+    picture, dense, face, score = (np.array(column) for column in zip(*found, strict=True))
+    np.savez_compressed(
+        data / "finds.npz", picture=picture, dense=dense, face=face, score=score
+    )
     click.echo(f"{face.sum()} faces, {(~face).sum()} false alarms")
 
 

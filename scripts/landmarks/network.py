@@ -8,6 +8,8 @@ far off it expects each landmark to be (B, P), in the same units.
 import torch
 from torch import Tensor, nn
 
+DROPOUT = 0.1
+
 
 def conv_norm(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1):
     return nn.Sequential(
@@ -92,6 +94,8 @@ class LandmarkNetwork(nn.Module):
         self.fine = nn.Sequential(conv_norm(96, 24), nn.ReLU(inplace=True), nn.Flatten())
         self.coarse = nn.Sequential(conv_norm(128, 64), nn.ReLU(inplace=True), nn.Flatten())
         self.finest = nn.Sequential(conv_norm(48, 8), nn.ReLU(inplace=True), nn.Flatten())
+        # Most of the weights are here, and what is learned by heart with them.
+        self.dropout = nn.Dropout(DROPOUT)
         self.hidden = nn.Linear(24 * 64 + 64 * 16 + 8 * 256, 192)
         self.shape = nn.Linear(192, points * 2)
         self.spread = nn.Linear(192, points)
@@ -104,7 +108,7 @@ class LandmarkNetwork(nn.Module):
         fine = self.stage16(finest)
         coarse = self.stage32(fine)
         features = [self.fine(fine), self.coarse(coarse), self.finest(finest)]
-        hidden = self.hidden(torch.cat(features, dim=1))
+        hidden = self.hidden(self.dropout(torch.cat(features, dim=1)))
         landmarks = self.mean_shape + 0.1 * self.shape(hidden).unflatten(1, (-1, 2))
         # What it expects to be off must not change what it says: no gradient goes beyond.
         spread = 0.01 * self.spread(hidden.detach()).clamp(-4, 4).exp()

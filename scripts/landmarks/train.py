@@ -88,7 +88,7 @@ RECIPES = {
     ),
 }
 NON_FACES = 0.15  # share of a batch
-FINDS = 0.2  # share of a batch that tells true finds of the detector from false ones
+FINDS = 0.3  # share of a batch that tells true finds of the detector from false ones
 TURNED = 0.3  # share of the faces whose head is turned further by a warp
 DARK_GLASSES = 0.05
 SLIDING = 0.3  # what an error along a curve costs, as a share of one across it
@@ -410,11 +410,12 @@ def main(
             optimizer.step()
             schedule.step()
             average.update_parameters(network)
-            losses.append((landmark_loss.item(), presence_loss.item()))
+            losses.append(torch.stack([landmark_loss, presence_loss]).detach())
+        landmark_mean, presence_mean = torch.stack(losses).mean(dim=0).tolist()
         line = {
             "epoch": epoch,
-            "loss": round(float(np.mean(losses, axis=0)[0]), 5),
-            "presence_loss": round(float(np.mean(losses, axis=0)[1]), 5),
+            "loss": round(landmark_mean, 5),
+            "presence_loss": round(presence_mean, 5),
             "seconds": round(time.monotonic() - started),
         }
         line |= {k: round(v, 3) for k, v in validation.errors(average.module, device).items()}

@@ -71,13 +71,15 @@ def make_schedule(
 def make_average(network: nn.Module) -> torch.optim.swa_utils.AveragedModel:
     """Return the exponential moving average of the weights, batch statistics included."""
 
-    def blend(average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+    def blend(average: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
         keep = min(0.999, (1 + float(updates)) / (10 + float(updates)))
-        return (
-            average + (1 - keep) * (current - average) if average.is_floating_point() else current
-        )
+        if average[0].is_floating_point():
+            torch._foreach_lerp_(average, current, 1 - keep)
+        else:  # how many batches a normalisation has seen
+            torch._foreach_copy_(average, current)
 
-    return torch.optim.swa_utils.AveragedModel(network, avg_fn=blend, use_buffers=True)
+    # All weights at once: on a GPU one after the other takes as long as the training itself.
+    return torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=blend, use_buffers=True)
 
 
 def draw_curves(lines: list[dict[str, Any]], groups: list[list[str]], picture: Path) -> None:

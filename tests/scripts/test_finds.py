@@ -48,10 +48,11 @@ def own(finds):
 
 def test_a_labelled_face_is_found_as_one_and_what_a_path_shows_is_none(finds, scenes, own, face):
     found = list(finds.finds_in(scenes, *own))
-    faces = [dense for _, dense, is_face in found if is_face]
+    faces = [dense for _, dense, is_face, _ in found if is_face]
     np.testing.assert_allclose(faces[0], face.dense, atol=0.02 * np.ptp(face.dense))
-    assert {picture for picture, _, is_face in found if is_face} == {0}
-    assert any(picture == 1 for picture, _, _ in found)
+    assert {picture for picture, _, is_face, _ in found if is_face} == {0}
+    assert any(picture == 1 for picture, *_ in found)
+    assert all(0.05 <= score <= 1 for *_, score in found)
 
 
 def test_pictures_that_are_held_back_are_left_out(finds, scenes, own):
@@ -83,8 +84,26 @@ def test_what_is_a_face(finds, scenes):
     assert set(finds.judged(centre, sides, rolls, scenes, slice(1, 1))) == {0}
 
 
-def test_faces_are_drawn_as_often_as_false_alarms(finds):
-    few = finds.Finds([], np.zeros(100, int), np.zeros((100, 166, 2)), np.arange(100) < 7)
+@pytest.fixture(scope="module")
+def few(finds):
+    """A hundred finds of every score, seven of them faces."""
+    face, score = np.arange(100) < 7, np.linspace(0.2, 0.9, 100, dtype=np.float32)
+    return finds.Finds([], np.zeros(100, int), np.zeros((100, 166, 2)), face, score)
+
+
+@pytest.fixture(scope="module")
+def drawn(few):
     rng = np.random.default_rng(0)
-    drawn = few.face[[few.drawn(rng) for _ in range(2000)]]
-    assert 0.46 < drawn.mean() < 0.54
+    return np.array([few.drawn(rng) for _ in range(4000)])
+
+
+def test_faces_are_drawn_as_often_as_false_alarms(few, drawn):
+    assert 0.46 < few.face[drawn].mean() < 0.54
+
+
+def test_what_the_score_is_wrong_about_is_drawn_more_often(few, drawn):
+    faces, alarms = np.bincount(drawn, minlength=100)[:7], np.bincount(drawn, minlength=100)[7:]
+    sure, unsure = few.score[7:] > 0.7, few.score[7:] < 0.4
+    assert alarms[sure].mean() > 3 * alarms[unsure].mean()
+    shares = (1.1 - few.score[:7]) / (1.1 - few.score[:7]).sum()
+    np.testing.assert_allclose(faces / faces.sum(), shares, atol=0.03)
