@@ -69,17 +69,21 @@ class Search(Protocol):
 class OnnxDetector:
     """Our own network: finds faces of any roll in one pass and tells the roll and five keypoints.
 
-    It looks at one to three copies of a picture. The fine one is reduced so far that the smallest
+    It looks at one to four copies of a picture. The fine one is reduced so far that the smallest
     wanted face is just large enough for the network. Its longer side is at least 32 times as long
-    as that (416 pixels) where the picture has them, which costs little; its area is at most that
-    of 1024 × 576, which bounds the time: a panorama keeps its pixels. Each coarser copy is for the
-    faces that are too large for the network in the one before. Nothing is ever enlarged.
+    as that (320 pixels) where the picture has them, which costs little; its area is at most that
+    of 1024 × 576, which bounds the time: a panorama keeps its pixels. Only where faces below 20
+    pixels are wanted may it be enlarged, at most twice. Each coarser copy is for the faces that are
+    too large for the network in the one before.
     """
 
     # Faces above this size in one copy are the next one's: from there on the network is unsure and
     # sees faces upside down.
     _LARGEST_INSIDE = 150.0
     _LEAST_FINE_SIDE, _MOST_FINE_AREA = 32, 1024 * 576  # the side in smallest faces
+    # A face of which the picture has few pixels needs more of them inside the copy: from smallest
+    # faces of 20 down to those of 8 pixels its size there grows to so many times what it was.
+    _SMALL, _SMALL_GAIN, _MOST_ENLARGED = (8.0, 20.0), (1.6, 1.0), 2.0
     _COARSE_SHARE = 0.385  # of the finer copy's sides; from 416 it leads to 160, a multiple of 32
     # From which size on, in pixels of a coarse copy, its faces count: where head and shoulders of
     # a small face may look like a face, the finer copy is to be believed.
@@ -121,10 +125,11 @@ class OnnxDetector:
     def candidates(self, image: RGBImage) -> Detections:
         """Return what may be a face; see `Search`."""
         height, width = image.shape[:2]
-        wanted = self._smallest_inside / self._smallest_face
-        least = self._LEAST_FINE_SIDE * self._smallest_inside / max(height, width)
+        gain = float(np.interp(self._smallest_face, self._SMALL, self._SMALL_GAIN))
+        wanted = min(gain * self._smallest_inside / self._smallest_face, self._MOST_ENLARGED)
+        least = min(self._LEAST_FINE_SIDE * self._smallest_inside / max(height, width), 1.0)
         most = math.sqrt(self._MOST_FINE_AREA / (height * width))
-        scale = min(max(wanted, least), most, 1.0)
+        scale = min(max(wanted, least), most)
         smallest, passes = self._smallest_face, []
         while True:
             last = scale * min(height, width) <= self._LARGEST_INSIDE
@@ -183,7 +188,7 @@ class OnnxDetector:
         Rows (K, 15) of numbers that may be averaged, in the picture's pixels: the score,
         the centre's x and y, the logarithms of width and height, x and y of five keypoints.
         """
-        copy, shrunk = _reduced_copy(image, scale)
+        copy, shrunk = _scaled_copy(image, scale)
         scores, geometry = (output[0] for output in self._model.run(copy[None]))
         likely = np.flatnonzero(scores >= self._least_score)
         centres, strides = (each[likely] for each in _cells(copy.shape[:2], self._strides))
@@ -219,11 +224,11 @@ def _cells(
     return np.concatenate(centres).astype(np.float32), np.concatenate(widths).astype(np.float32)
 
 
-def _reduced_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.float32]]:
-    """Return a picture reduced and with black to the next multiples of 32, and by how much (2,)."""
+def _scaled_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.float32]]:
+    """Return a picture scaled and with black to the next multiples of 32, and by how much (2,)."""
     # Halved as often as possible, then interpolated: many times as fast as a mean over fractions of
     # pixels, and next to the same. Halving leaves out the last row or column of an odd number.
-    halvings = int(np.log2(min(1 / scale, *image.shape[:2])))
+    halvings = max(0, int(np.log2(min(1 / scale, *image.shape[:2]))))
     for _ in range(halvings):
         height, width = (side // 2 for side in image.shape[:2])
         even = image[: height * 2, : width * 2]
@@ -234,7 +239,8 @@ def _reduced_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.f
     rest = scale * 2**halvings
     inner = (max(1, round(width * rest)), max(1, round(height * rest)))
     copy = np.zeros((-(-inner[1] // 32) * 32, -(-inner[0] // 32) * 32, 3), np.uint8)
-    cv2.resize(image, inner, copy[: inner[1], : inner[0]], interpolation=cv2.INTER_LINEAR)
+    way = cv2.INTER_CUBIC if rest > 1 else cv2.INTER_LINEAR
+    cv2.resize(image, inner, copy[: inner[1], : inner[0]], interpolation=way)
     shrunk = np.array(inner) / (width, height) / 2**halvings
     return copy, shrunk.astype(np.float32)
 

@@ -23,16 +23,28 @@ def initial_option(shipped: str) -> Callable[[Callable[..., None]], Callable[...
     return click.option(
         "--initial",
         type=click.Path(path_type=Path, exists=True),
-        help=f"weights to start from instead of random ones: a .pt, or models/{shipped}",
+        help=f"weights to start from instead of random ones: a .pt or models/{shipped}",
     )
 
 
 def load_weights(network: nn.Module, path: Path, example: Tensor) -> None:
-    """Give a network the weights of a training (.pt) or of a shipped file; see `load_shipped`."""
+    """Give a network the weights of a training, or of a shipped file; see `load_shipped`.
+
+    Args:
+        network: one of their kind.
+        path: what a training leaves at its end (.pt), its ``checkpoint.pt``, whose averaged weights
+            are taken, or a shipped file (.onnx).
+        example: see `load_shipped`.
+    """
     if path.suffix == ".onnx":
         load_shipped(network, path, example)
-    else:
-        network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+        return
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    if "average" in state:
+        average = torch.optim.swa_utils.AveragedModel(network, use_buffers=True)
+        average.load_state_dict(state["average"])
+        state = average.module.state_dict()
+    network.load_state_dict(state)
 
 
 def load_shipped(network: nn.Module, path: Path, example: Tensor) -> None:

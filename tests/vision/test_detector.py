@@ -156,6 +156,31 @@ def test_own_detector_finds_faces_of_all_sizes(own, astronaut, height):
     assert box_iou(own.detect(picture).boxes, expected).max() > 0.6
 
 
+@pytest.mark.parametrize("height", [9, 12, 16])
+def test_faces_below_20_pixels_are_found_where_they_are_asked_for(network, astronaut, height):
+    scale = height / 82
+    picture = cv2.resize(astronaut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    found = OnnxDetector(network, smallest_face=8).detect(picture)
+    expected = np.array([[181, 88, 266, 170]]) * scale
+    assert box_iou(found.boxes, expected).max() > 0.6
+
+
+@pytest.mark.parametrize(
+    ("smallest", "size", "fine"),
+    [
+        (20, (300, 200), (200, 300)),  # as it is
+        (8, (300, 200), (400, 600)),  # enlarged twice
+        (14, (640, 480), (446, 594)),
+        (8, (640, 480), (665, 887)),  # as far as the area goes
+        (1, (100, 100), (200, 200)),  # no further
+    ],
+)
+def test_small_faces_get_more_pixels(network, smallest, size, fine):
+    noted = Sizes(network)
+    OnnxDetector(noted, smallest_face=smallest).detect(np.zeros((size[1], size[0], 3), np.uint8))
+    assert noted.copies[0] == tuple(-(-side // 32) * 32 for side in fine)
+
+
 def test_the_first_look_sees_the_large_face_only(own, portrait, astronaut):
     look = FirstLook(own)
     assert len(look.detect(portrait)) == 1
