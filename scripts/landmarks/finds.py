@@ -134,9 +134,7 @@ def main(data: Path) -> None:
     detector = OnnxDetector(model, smallest_face=_SMALLEST, threshold=_LEAST_SCORE)
     found = finds_in(load_scenes(data / "scenes"), detector, Landmarker.shipped(threads=1))
     picture, dense, face, score = (np.array(column) for column in zip(*found, strict=True))
-    np.savez_compressed(
-        data / "finds.npz", picture=picture, dense=dense, face=face, score=score
-    )
+    np.savez_compressed(data / "finds.npz", picture=picture, dense=dense, face=face, score=score)
     click.echo(f"{face.sum()} faces, {(~face).sum()} false alarms")
 
 

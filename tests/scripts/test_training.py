@@ -125,3 +125,50 @@ def test_a_close_look_gives_each_patch_its_points(name):
     patches = torch.zeros(3, groups, side, side, 3, dtype=torch.uint8)
     with torch.inference_mode():
         assert network(patches).shape == (3, groups, count, 2)
+
+
+def updates(network, count):
+    """Move the weights by chance `count` times; give them and the statistics each time."""
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(count):
+        network(torch.randn((4, 3, 5, 5), generator=rng))
+        with torch.no_grad():
+            for weights in network.parameters():
+                weights += torch.randn(weights.shape, generator=rng)
+        yield {name: value.clone() for name, value in network.state_dict().items()}
+
+
+@pytest.fixture
+def averaged():
+    """A network, its average after three updates, and what the states were."""
+    from scripts.training.run import make_average
+
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+    average, states = make_average(network), []
+    for state in updates(network, 3):
+        average.update_parameters(network)
+        states.append(state)
+    return network, average, states
+
+
+def test_the_average_follows_weights_and_statistics(averaged):
+    _, average, (first, second, third) = averaged
+    for name, value in average.module.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            assert value == third[name] == 3
+            continue
+        after_two = first[name] + (1 - 2 / 11) * (second[name] - first[name])
+        expected = after_two + (1 - 3 / 12) * (third[name] - after_two)
+        torch.testing.assert_close(value, expected)
+
+
+def test_a_checkpoint_gives_its_averaged_weights(averaged, tmp_path):
+    from scripts.training.run import TrainingRun
+    from scripts.training.shipped_weights import load_weights
+
+    network, average, _ = averaged
+    TrainingRun(tmp_path, {"network": network, "average": average}).finish_epoch({"epoch": 1})
+    fresh = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+    load_weights(fresh, tmp_path / "checkpoint.pt", torch.zeros(1, 3, 5, 5))
+    for name, value in fresh.state_dict().items():
+        torch.testing.assert_close(value, average.module.state_dict()[name])
