@@ -11,6 +11,8 @@ import click
 import torch
 from torch import Tensor
 
+from scripts.training.run import averaged_weights
+
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -37,9 +39,11 @@ def interpolated(
 @click.option("--share", type=click.FloatRange(0, 1), required=True, help="of AFTER in the mean")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="the .pt to write")
 def main(before: Path, after: Path, share: float, out: Path) -> None:
-    """Write weights between those of two trainings, of which AFTER began with BEFORE."""
-    parts = (torch.load(path, weights_only=True, map_location="cpu") for path in (before, after))
-    torch.save(interpolated(*parts, share), out)
+    """Write weights between those of two trainings, of which AFTER began with BEFORE.
+
+    Each is what a training leaves at its end, or its checkpoint.
+    """
+    torch.save(interpolated(averaged_weights(before), averaged_weights(after), share), out)
 
 
 if __name__ == "__main__":

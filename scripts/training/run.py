@@ -82,6 +82,15 @@ def make_average(network: nn.Module) -> torch.optim.swa_utils.AveragedModel:
     return torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=blend, use_buffers=True)
 
 
+def averaged_weights(path: Path) -> dict[str, Tensor]:
+    """Return what a training leaves at its end (.pt), or the same of its ``checkpoint.pt``."""
+    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    if "average" not in state:
+        return state
+    whole = state["average"].items()
+    return {name.removeprefix("module."): each for name, each in whole if name != "n_averaged"}
+
+
 def draw_curves(lines: list[dict[str, Any]], groups: list[list[str]], picture: Path) -> None:
     """Draw the named numbers of a log over the epochs, one panel for each group."""
     import matplotlib

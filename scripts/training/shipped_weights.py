@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from scripts.landmarks.network import InvertedResidual
+from scripts.training.run import averaged_weights
 
 
 def initial_option(shipped: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -38,13 +39,8 @@ def load_weights(network: nn.Module, path: Path, example: Tensor) -> None:
     """
     if path.suffix == ".onnx":
         load_shipped(network, path, example)
-        return
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    if "average" in state:
-        average = torch.optim.swa_utils.AveragedModel(network, use_buffers=True)
-        average.load_state_dict(state["average"])
-        state = average.module.state_dict()
-    network.load_state_dict(state)
+    else:
+        network.load_state_dict(averaged_weights(path))
 
 
 def load_shipped(network: nn.Module, path: Path, example: Tensor) -> None:
