@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from faceshape.core.arrays import numbers
 from faceshape.errors import ParameterError, ShapeError
 from faceshape.types import Detections, FaceShape, Mode
-from faceshape.vision.choice import FaceChooser, landmark_areas
+from faceshape.vision.choice import FaceChooser
 from faceshape.vision.confirmation import LEAST_PRESENCE, PRESENCE_ALONE, Confirmation
 from faceshape.vision.detector import (
     AllFinds,
@@ -157,7 +157,7 @@ class FaceShapeEngine:
             if not (box_area(candidates.boxes) >= overlooked).any():
                 continue  # none of these would settle it
             faces = self._chooser.choose(pixels, candidates, wanted, bool(rotate)) or faces
-            if faces and landmark_areas(faces[:1])[0] >= overlooked:
+            if faces and self._chooser.settled(candidates, faces[0], overlooked):
                 break
         return faces
 

@@ -16,6 +16,8 @@ __all__ = ["FaceChooser", "landmark_areas"]
 # A detector's boxes are off: which share of a face's area a box has at least. Whatever may be among
 # the largest is looked at.
 _LEAST_SHARE = 0.4
+# What is larger than the answer even if its area is but this share of its box.
+_SURELY_LARGER = 0.7
 
 
 class FaceChooser:
@@ -74,6 +76,23 @@ class FaceChooser:
             else:
                 until = _reach(areas, looked + wanted)
         return faces[:wanted]
+
+    def settled(self, found: Detections, largest: FaceShape, overlooked: float) -> bool:
+        """Return whether a further search can hardly find a larger face.
+
+        Args:
+            found: the candidates, of which a sure one elsewhere may be a face that was refused
+                because its place or roll was too far off.
+            largest: the largest face among them.
+            overlooked: the area up to which a face may not be among the candidates.
+        """
+        area = landmark_areas([largest])[0]
+        x0, y0, x1, y1 = enclosing_boxes(largest.points[None])[0]
+        x, y = (found.boxes[:, :2] + found.boxes[:, 2:]).T / 2
+        elsewhere = (x < x0) | (x > x1) | (y < y0) | (y > y1)
+        sure = found.scores >= self._confirmation.sure_score
+        larger = sure & elsewhere & (_SURELY_LARGER * box_area(found.boxes) > area)
+        return bool(area >= overlooked and not larger.any())
 
     def _confirmed(self, pixels: RGBImage, found: Detections) -> list[tuple[FaceShape, bool]]:
         """Return the shapes of those that are faces, and whether each is upright."""

@@ -135,3 +135,23 @@ def test_doubtful_candidates_that_the_first_look_refuses_cost_no_more():
     faces = choice.choose(PICTURE, found, None, False)
     assert sorted(face.box[0] for face in faces) == [0, 600]
     assert eyes.seen == 2
+
+
+@pytest.mark.parametrize(
+    ("second", "settled"),
+    [
+        (((600, 100, 900, 400), 0.9), False),  # sure, larger and elsewhere: the answer may be wrong
+        (((600, 100, 900, 400), 0.4), True),  # not sure
+        (((600, 100, 810, 310), 0.9), True),  # about as large, as boxes go
+        (((80, 80, 380, 380), 0.9), True),  # the answer itself
+    ],
+)
+def test_what_the_detector_is_sure_of_elsewhere_leaves_the_largest_open(second, settled):
+    box, score = second
+    first = (100, 100, 300, 300)
+    truth = {first: ((200, 200), 200, False, 1.0), box: ((700, 250), 200, False, 0.0)}
+    choice, _ = chooser(truth, Confirmation(1.5, 0.6, 0.0, 0.5))
+    found = detections((first, 0.9, 0.0), (box, score, 0.0))
+    [answer] = choice.choose(PICTURE, found, 1, False)
+    assert choice.settled(found, answer, 150.0**2) == settled
+    assert not choice.settled(found, answer, 250.0**2)
