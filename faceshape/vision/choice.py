@@ -86,13 +86,15 @@ class FaceChooser:
             largest: the largest face among them.
             overlooked: the area up to which a face may not be among the candidates.
         """
-        area = landmark_areas([largest])[0]
-        x0, y0, x1, y1 = enclosing_boxes(largest.points[None])[0]
+        extent = enclosing_boxes(largest.points[None])
+        [area], [(x0, y0, x1, y1)] = box_area(extent), extent
+        if area < overlooked:
+            return False
         x, y = (found.boxes[:, :2] + found.boxes[:, 2:]).T / 2
         elsewhere = (x < x0) | (x > x1) | (y < y0) | (y > y1)
         sure = found.scores >= self._confirmation.sure_score
         larger = sure & elsewhere & (_SURELY_LARGER * box_area(found.boxes) > area)
-        return bool(area >= overlooked and not larger.any())
+        return not larger.any()
 
     def _confirmed(self, pixels: RGBImage, found: Detections) -> list[tuple[FaceShape, bool]]:
         """Return the shapes of those that are faces, and whether each is upright."""

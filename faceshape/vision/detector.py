@@ -69,7 +69,7 @@ class Search(Protocol):
 class OnnxDetector:
     """Our own network: finds faces of any roll in one pass and tells the roll and five keypoints.
 
-    It looks at one to four copies of a picture. The fine one is reduced so far that the smallest
+    It looks at one to three copies of a picture. The fine one is reduced so far that the smallest
     wanted face is just large enough for the network. Its longer side is at least 32 times as long
     as that (320 pixels) where the picture has them, which costs little; its area is at most that
     of 1024 × 576, which bounds the time: a panorama keeps its pixels. Only where faces below 20
@@ -84,7 +84,7 @@ class OnnxDetector:
     # A face of which the picture has few pixels needs more of them inside the copy: from smallest
     # faces of 20 down to those of 8 pixels its size there grows to so many times what it was.
     _SMALL, _SMALL_GAIN, _MOST_ENLARGED = (8.0, 20.0), (1.6, 1.0), 2.0
-    _COARSE_SHARE = 0.385  # of the finer copy's sides; from 416 it leads to 160, a multiple of 32
+    _COARSE_SHARE = 0.385  # of the finer copy's sides
     # From which size on, in pixels of a coarse copy, its faces count: where head and shoulders of
     # a small face may look like a face, the finer copy is to be believed.
     _LEAST_COARSE = 48.0
@@ -115,6 +115,8 @@ class OnnxDetector:
         self._strides = tuple(facts["strides"])
         self._smallest_face = smallest_face
         self._smallest_inside: float = facts["smallest_face"]  # in pixels of the fine copy
+        gain = float(np.interp(smallest_face, self._SMALL, self._SMALL_GAIN))
+        self._wanted_scale = min(gain * self._smallest_inside / smallest_face, self._MOST_ENLARGED)
         self._threshold = facts["threshold"] if threshold is None else threshold
         self._least_score = facts["least_score"] if threshold is None else threshold
 
@@ -125,11 +127,9 @@ class OnnxDetector:
     def candidates(self, image: RGBImage) -> Detections:
         """Return what may be a face; see `Search`."""
         height, width = image.shape[:2]
-        gain = float(np.interp(self._smallest_face, self._SMALL, self._SMALL_GAIN))
-        wanted = min(gain * self._smallest_inside / self._smallest_face, self._MOST_ENLARGED)
         least = min(self._LEAST_FINE_SIDE * self._smallest_inside / max(height, width), 1.0)
         most = math.sqrt(self._MOST_FINE_AREA / (height * width))
-        scale = min(max(wanted, least), most)
+        scale = min(max(self._wanted_scale, least), most)
         smallest, passes = self._smallest_face, []
         while True:
             last = scale * min(height, width) <= self._LARGEST_INSIDE

@@ -147,9 +147,10 @@ def main(
             optimizer.step()
             schedule.step()
             average.update_parameters(network)
-            losses.append(loss.item())
+            losses.append(loss.detach())
         seconds = round(time.monotonic() - started)
-        line = {"epoch": epoch, "loss": round(float(np.mean(losses)), 5), "seconds": seconds}
+        mean = torch.stack(losses).mean().item()
+        line = {"epoch": epoch, "loss": round(mean, 5), "seconds": seconds}
         line |= {k: round(v, 3) for k, v in validation.errors(average.module, device).items()}
         run.finish_epoch(line)
         draw_curves(run.logged(), [["loss"], list(MEASURED[name])], out / "curves.png")

@@ -24,7 +24,7 @@ def initial_option(shipped: str) -> Callable[[Callable[..., None]], Callable[...
     return click.option(
         "--initial",
         type=click.Path(path_type=Path, exists=True),
-        help=f"weights to start from instead of random ones: a .pt or models/{shipped}",
+        help=f"weights to start from instead of random ones: a .pt, or models/{shipped}",
     )
 
 
