@@ -110,7 +110,7 @@ SMALL = 8
 
 # The least scores of the curves; what is below is almost all wrong.
 _HOG_FLOOR, _NETWORK_FLOOR = -0.6, 0.02
-_EVIDENCE_FLOOR = 0.0
+_EVIDENCE_FLOOR = -2.0
 
 # Looked at in one picture: with a low threshold a detector has thousands.
 _MOST_CANDIDATES = 1000

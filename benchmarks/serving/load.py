@@ -22,9 +22,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 from PIL import Image
 
 from faceshape import FaceShapeEngine
+from faceshape.processors import usable_processors
 from faceshape.tencent.server.signature import tc3_signature
 
 _PATIENCE = 600  # seconds; a busy machine makes requests slow, not wrong
@@ -71,6 +73,7 @@ def face() -> bytes:
 
 def bare(picture: bytes, threads: int, count: int, results) -> None:
     """Run the engine without a protocol and put the Load into a queue."""
+    cv2.setNumThreads(1)  # as the server has it
     engine = FaceShapeEngine(threads=1)
 
     def one(_: int) -> float:
@@ -172,7 +175,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=max(1, usable_processors() - 1),
+        help="of the engine; one processor is left to those who send (default: %(default)s)",
+    )
     arguments = parser.parse_args()
 
     picture = face()

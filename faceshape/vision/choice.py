@@ -1,7 +1,7 @@
 """Which of a detector's finds are answered: confirmed by their landmarks, once each, by size."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from faceshape.types import Detections, FaceShape
 from faceshape.vision.confirmation import DOUBTFUL_PRESENCE, Confirmation
@@ -27,9 +27,11 @@ class FaceChooser:
         """Take the landmark stage and the rule that says what a face is."""
         self.landmarker, self._confirmation = landmarker, confirmation
 
-    def shapes(self, pixels: RGBImage, found: Detections) -> list[FaceShape]:
-        """Return the shape of each find, in their order."""
-        located = self.landmarker.locate(pixels, found.boxes, found.roll)
+    def shapes(
+        self, pixels: RGBImage, found: Detections, least_presence: ArrayLike = 0.0
+    ) -> list[FaceShape]:
+        """Return the shape of each find, in their order; those with less presence are rough."""
+        located = self.landmarker.locate(pixels, found.boxes, found.roll, least_presence)
         return [
             FaceShape(
                 points=located.points[i],
@@ -99,7 +101,7 @@ class FaceChooser:
     def _confirmed(self, pixels: RGBImage, found: Detections) -> list[tuple[FaceShape, bool]]:
         """Return the shapes of those that are faces, and whether each is upright."""
         found = self._worth_a_look(pixels, found)
-        shapes = self.shapes(pixels, found)
+        shapes = self.shapes(pixels, found, self._confirmation.least_presence(found.scores))
         are_faces = self._confirmation.is_face(found.scores, [each.presence for each in shapes])
         upright = np.abs(found.roll) <= UPRIGHT
         return [(shapes[i], bool(upright[i])) for i in np.flatnonzero(are_faces)]
@@ -115,6 +117,8 @@ class FaceChooser:
 
     def _ranked(self, judged: list[tuple[FaceShape, bool]], rotate: bool) -> list[FaceShape]:
         """Return each face once, the largest first."""
+        if len(judged) < 2:  # most often; there is nothing to compare it with
+            return [shape for shape, upright in judged if rotate or upright]
         shapes = [shape for shape, _ in judged]
         evidence = self._confirmation.evidence(
             [shape.score for shape in shapes], [shape.presence for shape in shapes]

@@ -12,10 +12,11 @@ __all__ = ["DOUBTFUL_PRESENCE", "LEAST_PRESENCE", "PRESENCE_ALONE", "Confirmatio
 LEAST_PRESENCE = 0.9
 """Presence below which a find is taken for a false alarm where nothing else speaks for it."""
 
-DOUBTFUL_PRESENCE = 0.5
+DOUBTFUL_PRESENCE = 0.3
 """Presence below which a find is taken for a false alarm, whatever speaks for it."""
 
 _LARGEST_ODDS = 12.0  # what is beyond is a matter of float32, not of the picture
+_ROUNDING = 1e-6  # of log-odds
 
 
 def log_odds(probability: ArrayLike) -> NDArray[np.float64]:
@@ -58,6 +59,12 @@ class Confirmation:
         if self.score_weight:
             for_face = for_face + self.score_weight * log_odds(scores)
         return for_face
+
+    def least_presence(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Return the presence (N,) below which finds with these scores (N,) are no faces."""
+        missing = self.least_evidence - self.evidence(scores, np.full(np.shape(scores), 0.5))
+        enough: NDArray[np.float64] = 1 / (1 + np.exp(_ROUNDING - missing / self.presence_weight))
+        return np.maximum(enough, DOUBTFUL_PRESENCE)
 
     def is_face(self, scores: ArrayLike, presence: ArrayLike) -> NDArray[np.bool_]:
         """Return which finds (N,) are faces; presence alone may refuse one."""

@@ -103,13 +103,21 @@ class Landmarker:
         names = ("alignment", "landmarks", "eyes", "mouth")
         return cls(*(OnnxModel(model_entry(name), threads, providers) for name in names))
 
-    def locate(self, image: RGBImage, boxes: ArrayLike, roll: ArrayLike) -> DenseLandmarks:
+    def locate(
+        self,
+        image: RGBImage,
+        boxes: ArrayLike,
+        roll: ArrayLike,
+        least_presence: ArrayLike = 0.0,
+    ) -> DenseLandmarks:
         """Return the landmarks of the faces in the given boxes.
 
         Args:
             image: (H, W, 3) RGB.
             boxes: (N, 4) x0 y0 x1 y1, tight around brow to chin.
             roll: (N,) degrees; a face may be off by 45 and more.
+            least_presence: (N,) or one for all; a find that turns out to have less has the
+                landmarks of the first exact look, which saves those that never settle the rest.
         """
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
         if not len(boxes):
@@ -119,10 +127,9 @@ class Landmarker:
             confidence = None if self._expected is None else np.empty(points.shape[:2], np.float32)
             return DenseLandmarks(nobody, points, nothing, nothing, confidence)
         rolls = np.broadcast_to(np.asarray(roll, np.float32), len(boxes))
-        parts = [
-            self._look(image, boxes[start : start + _BATCH], rolls[start : start + _BATCH])
-            for start in range(0, len(boxes), _BATCH)
-        ]
+        least = np.broadcast_to(np.asarray(least_presence, np.float32), len(boxes))
+        batches = [slice(start, start + _BATCH) for start in range(0, len(boxes), _BATCH)]
+        parts = [self._look(image, boxes[some], rolls[some], least[some]) for some in batches]
         dense, presence, spread = map(np.concatenate, zip(*parts, strict=True))
         points = resample(dense, self.topology)
         confidence = None if self._expected is None else self._expected(spread, points)
@@ -141,24 +148,34 @@ class Landmarker:
         return presence
 
     def _look(
-        self, image: RGBImage, boxes: NDArray[np.float32], roll: NDArray[np.float32]
+        self,
+        image: RGBImage,
+        boxes: NDArray[np.float32],
+        roll: NDArray[np.float32],
+        least_presence: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return dense landmarks (N, P, 2), presence (N,) and spread (N, P or 0) in pixels."""
         crops = crop_transforms(boxes, roll, self._alignment.side, self._margin)
         first, _, _ = self._alignment.look(image, crops)
         aligned = self._aligned(first)
         dense, presence, spread = self._exact.look(image, similarity_transforms(aligned))
-        unsettled = np.arange(len(boxes))
+        present = np.flatnonzero(presence >= least_presence)
+        if not len(present):
+            return dense, presence, spread
+        unsettled = present
         for _ in range(_MOST_LOOKS - 2):
             wanted = self._aligned(dense[unsettled])
-            off = corner_shifts(aligned, wanted, self._exact.side) > _SETTLED
+            off = corner_shifts(aligned[unsettled], wanted, self._exact.side) > _SETTLED
             if not off.any():
                 break
-            unsettled, aligned = unsettled[off], wanted[off]
-            crops = similarity_transforms(aligned)
+            unsettled = unsettled[off]
+            aligned[unsettled] = wanted[off]
+            crops = similarity_transforms(aligned[unsettled])
             dense[unsettled], _, spread[unsettled] = self._exact.look(image, crops)
+        refined = dense[present]
         for close_look in self._close_looks:
-            dense = close_look.refine(image, dense)
+            refined = close_look.refine(image, refined)
+        dense[present] = refined
         return dense, presence, spread
 
     def _aligned(self, dense: NDArray[np.float32]) -> NDArray[np.complex128]:

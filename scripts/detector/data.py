@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshape.vision.geometry import boxes_along_roll, line_roll
-from scripts.landmarks.data import load_faces, pictures_of, scene_shards
+from scripts.landmarks.data import load_faces, nose_offset, pictures_of, scene_shards
 
 # From the labelling detector's box, forehead to chin, to the landmarks' extent, brow to chin: shift
 # of the centre along the face and size, in sides of that box; medians over the upright faces.
@@ -89,6 +89,10 @@ class LabelledPictures:
     def roll(self) -> NDArray[np.float32]:
         """Return the angle (F,) of the line between the eyes, degrees clockwise."""
         return line_roll(self.keypoints[:, 0], self.keypoints[:, 1]).astype(np.float32)
+
+    def apparent_yaw(self) -> NDArray[np.float32]:
+        """Return the `nose_offset` (F,) of the eyes."""
+        return nose_offset(*np.moveaxis(self.keypoints[:, :3], 1, 0))
 
 
 def load_face_pictures(folder: Path) -> LabelledPictures:

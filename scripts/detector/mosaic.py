@@ -19,6 +19,7 @@ from scripts.training.augmentation import (
     random_blur,
     random_light,
     random_sensor,
+    with_dark_glasses,
 )
 
 SMALLEST, LARGEST = 6.0, 240.0  # faces, geometric mean of their sides, in pixels
@@ -41,6 +42,9 @@ _SHARE = {
     "e": 2.5,  # real masks
 }
 _USUAL_SHARE = 1.0  # of a source that is not among them
+_TURNED = 2.0  # how much more often a head is drawn that is turned far, of which there are few
+_DARK_GLASSES = 0.08  # of the single faces
+_OUTER_CORNERS = 1.45  # how far they are apart, in distances of the eyes
 _FACES_OF_OTHERS = 0.775  # of the tiles that are not empty; the rest are scenes
 # Of the mosaics, how many are one scene with people, so that small faces are seen as they are among
 # people, and not in small pictures of their own alone; such a scene's shorter side is so many sides
@@ -63,6 +67,7 @@ class MosaicMaker:
         self._faces, self._scenes = faces, scenes
         self._roll = {id(source): source.roll() for source in (faces, scenes)}
         share = np.array([_SHARE.get(source, _USUAL_SHARE) for source in faces.source])
+        share *= 1 + _TURNED * np.clip(faces.apparent_yaw() / 0.3 - 0.3, 0, 1)
         self._face_share = np.cumsum(share) / share.sum()
         inhabited, crowded = np.zeros((2, len(scenes.pictures)), bool)
         inhabited[scenes.picture] = True
@@ -139,6 +144,8 @@ class MosaicMaker:
         tile = warp_crop(source.pictures[number], transform, square, backdrop)
         tile = _darkened(random_light(tile, rng), rng)
         placed = _placed(source, rows, transform, scale)
+        if source is self._faces and rng.random() < _DARK_GLASSES:
+            tile = _behind_dark_glasses(tile, placed, rng)
         covered = source is self._faces and rng.random() < 0.25
         if covered and placed.size[0].min() > 0.35 * square:
             outline = _rough_profile(placed) / square
@@ -257,6 +264,14 @@ def _darkened(tile: Picture, rng: Generator) -> Picture:
         return tile
     levels = np.round(np.arange(256) * np.exp(rng.uniform(np.log(0.2), np.log(0.6))))
     return cv2.LUT(tile, levels.astype(np.uint8))
+
+
+def _behind_dark_glasses(tile: Picture, placed: PlacedFaces, rng: Generator) -> Picture:
+    """Return the tile (S, S, 3) with its first face behind dark glasses."""
+    eyes = placed.keypoints[0, :2]
+    right, down = (eyes[1] - eyes[0]).tolist()
+    roll = float(np.degrees(np.arctan2(down, right)))
+    return with_dark_glasses(tile, eyes, _OUTER_CORNERS * float(np.hypot(right, down)), roll, rng)
 
 
 def _placed(source: LabelledPictures, rows: slice, transform: NDArray, scale: float) -> PlacedFaces:

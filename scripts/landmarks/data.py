@@ -148,15 +148,28 @@ def pictures_of(shard, which=None) -> Iterator[NDArray[np.uint8]]:
 
 
 def apparent_yaw(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how far the nose's tip is off the middle of the eyes (N,), in their distance.
+    """Return the `nose_offset` (N,) of the outer eye corners.
 
     Args:
         points: (N, 90, 2) in the order of the contract.
     """
-    left, right = points[:, GROUPS["LeftEye"].start], points[:, GROUPS["RightEye"].start]
+    starts = (GROUPS[name].start for name in ("LeftEye", "RightEye", "Nose"))
+    return nose_offset(*(points[:, start] for start in starts))
+
+
+def nose_offset(
+    left: NDArray[np.float32], right: NDArray[np.float32], tip: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return how far the nose's tip is off the middle of the eyes (N,), in their distance.
+
+    Args:
+        left: (N, 2) the left eye or its corner, in pixels.
+        right: (N, 2) the right one's.
+        tip: (N, 2) of the nose.
+    """
     across = right - left
-    tip = points[:, GROUPS["Nose"].start] - (left + right) / 2
-    return np.abs((tip * across).sum(axis=1)) / np.maximum((across**2).sum(axis=1), 1)
+    off = tip - (left + right) / 2
+    return np.abs((off * across).sum(axis=1)) / np.maximum((across**2).sum(axis=1), 1)
 
 
 def mouth_opening(points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -286,6 +286,8 @@ def random_light(picture: Picture, rng: Generator) -> Picture:
     if rng.random() < 0.15:
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    if rng.random() < 0.03:
+        picture = _printed(picture, rng)
     return picture
 
 
@@ -320,6 +322,16 @@ def _painted(crop: Picture, rng: Generator) -> Picture:
     smooth = cv2.medianBlur(crop, int(rng.choice([3, 5])))
     step = int(rng.integers(8, 32))
     return (smooth // step * step + step // 2).astype(np.uint8)
+
+
+def _printed(picture: Picture, rng: Generator) -> Picture:
+    """Leave two to four flat colours, from dark to light, as posters and stencils do."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    grey = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.5, 1.5))
+    colours = rng.uniform(0, 255, (rng.integers(2, 5), 3))
+    colours = colours[np.argsort(colours.sum(axis=1))]
+    edges = np.quantile(grey, np.sort(rng.uniform(0.15, 0.85, len(colours) - 1)))
+    return colours[np.searchsorted(edges, np.arange(256))].astype(np.uint8)[grey]
 
 
 def with_dark_glasses(
@@ -373,7 +385,7 @@ def _blurred(crop: Picture, rng: Generator) -> Picture:
 
 def _coarsened(crop: Picture, rng: Generator) -> Picture:
     side = len(crop)
-    small = int(rng.uniform(24, 72))
+    small = int(np.exp(rng.uniform(np.log(14), np.log(72))))
     shrunk = cv2.resize(crop, (small, small), interpolation=cv2.INTER_AREA)
     way = int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST], p=[0.6, 0.3, 0.1]))
     return cv2.resize(shrunk, (side, side), interpolation=way)

@@ -127,3 +127,11 @@ def test_dark_glasses_cover_the_eyes_and_little_else(augmentation, exact):
     assert all(changed[int(y), int(x)] for x, y in eyes)
     assert not changed[90:].any()
     assert changed.mean() < 0.2
+
+
+def test_some_pictures_become_posters_of_few_colours(augmentation, portrait):
+    lights = [augmentation.random_light(portrait, np.random.default_rng(n)) for n in range(100)]
+    colours = np.array([len(np.unique(each.reshape(-1, 3), axis=0)) for each in lights])
+    posters = colours <= 4
+    assert 0 < posters.sum() < 10
+    assert (colours[~posters] > 100).all()

@@ -20,7 +20,7 @@ class Eyes:
     def __init__(self, truth):
         self.truth, self.seen = truth, 0
 
-    def locate(self, image, boxes, roll):
+    def locate(self, image, boxes, roll, least_presence=0.0):
         self.seen += len(boxes)
         rows = [self.truth[tuple(np.round(box).astype(int))] for box in boxes]
         points = np.stack([self.face(*row[:3]) for row in rows])
@@ -127,7 +127,7 @@ def test_doubtful_candidates_that_the_first_look_refuses_cost_no_more():
     boxes = [(0, 0, 100, 100), (300, 300, 400, 400), (600, 600, 700, 700)]
     truth = {
         boxes[0]: ((50, 50), 100, False, 1.0),
-        boxes[1]: ((350, 350), 100, False, 0.4),
+        boxes[1]: ((350, 350), 100, False, 0.2),
         boxes[2]: ((650, 650), 100, False, 0.9999),
     }
     choice, eyes = chooser(truth, Confirmation(1.0, 1.0, 2.0, 0.5))

@@ -41,6 +41,15 @@ def test_a_low_score_is_enough_where_presence_is_sure(shipped):
     assert answers.tolist() == [True, False, True]
 
 
+@settings(deadline=None)
+@given(st.floats(0, 1, width=32), st.floats(0, 1, width=32))
+def test_what_has_less_than_the_least_presence_is_no_face(score, presence):
+    for rule in (Confirmation(0.8, 0.45, 2.6, 0.5), PRESENCE_ALONE):
+        [least] = rule.least_presence([score])
+        if np.float32(presence) < np.float32(least):
+            assert not rule.is_face([score], [presence]).any()
+
+
 def test_presence_alone_may_refuse(shipped):
     for rule, least in ((shipped, DOUBTFUL_PRESENCE), (PRESENCE_ALONE, LEAST_PRESENCE)):
         assert rule.is_face([0.9999, 0.9999], [least - 0.01, least]).tolist() == [False, True]

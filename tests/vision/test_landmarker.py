@@ -133,6 +133,18 @@ def test_close_looks_move_eyes_and_mouth_and_nothing_else(portrait, box):
     assert after.presence == before.presence
 
 
+def test_what_is_hardly_present_is_not_looked_at_again(portrait, box):
+    landmarker = Landmarker.shipped(threads=1)
+    wall = np.add(box, [0, 150, 0, 150])  # the coat
+    boxes = np.concatenate([box, wall])
+    thorough = landmarker.locate(portrait, boxes, 0)
+    assert thorough.presence[1] < 0.5 < thorough.presence[0]
+    quick = landmarker.locate(portrait, boxes, 0, least_presence=[0.5, 0.5])
+    assert (quick.presence == thorough.presence).all()
+    np.testing.assert_allclose(quick.dense[0], thorough.dense[0], atol=0.01)
+    assert np.abs(quick.dense[1] - thorough.dense[1]).max() > 0.1
+
+
 def test_confidence_is_per_cent_of_the_eye_distance(engine, portrait, face):
     assert face.confidence.shape == (90,)
     assert (face.confidence > 0).all()
