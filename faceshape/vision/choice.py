@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faceshape.types import Detections, FaceShape
-from faceshape.vision.confirmation import Confirmation
+from faceshape.vision.confirmation import DOUBTFUL_PRESENCE, Confirmation
 from faceshape.vision.detector import UPRIGHT
 from faceshape.vision.geometry import box_area, enclosing_boxes
 from faceshape.vision.image import RGBImage
@@ -16,8 +16,6 @@ __all__ = ["FaceChooser", "landmark_areas"]
 # A detector's boxes are off: which share of a face's area a box has at least. Whatever may be among
 # the largest is looked at.
 _LEAST_SHARE = 0.4
-# Of a doubtful find at the first look, which is less sure than the exact one that decides.
-_LEAST_FIRST_PRESENCE = 0.1
 # What is larger than the answer even if its area is but this share of its box.
 _SURELY_LARGER = 0.7
 
@@ -114,7 +112,7 @@ class FaceChooser:
         doubtful = found[~likely]
         if len(doubtful):
             presence = self.landmarker.first_presence(pixels, doubtful.boxes, doubtful.roll)
-            likely[~likely] = presence >= _LEAST_FIRST_PRESENCE
+            likely[~likely] = presence >= DOUBTFUL_PRESENCE
         return found[likely]
 
     def _ranked(self, judged: list[tuple[FaceShape, bool]], rotate: bool) -> list[FaceShape]:

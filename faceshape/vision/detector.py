@@ -71,7 +71,7 @@ class OnnxDetector:
 
     It looks at one to three copies of a picture. The fine one is reduced so far that the smallest
     wanted face is just large enough for the network. Its longer side is at least 32 times as long
-    as that (320 pixels) where the picture has them, which costs little; its area is at most that
+    as that (384 pixels) where the picture has them, which costs little; its area is at most that
     of 1024 × 576, which bounds the time: a panorama keeps its pixels. Only where faces below 20
     pixels are wanted may it be enlarged, at most twice. Each coarser copy is for the faces that are
     too large for the network in the one before.
