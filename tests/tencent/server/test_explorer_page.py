@@ -157,6 +157,8 @@ def type_keys(page, key=SECRET_KEY) -> None:
 
 
 def send(page) -> None:
+    # What the call before left there is no sign of this one's end.
+    page.eval_on_selector("#status", "status => { status.className = ''; }")
     page.click("#send")
     page.wait_for_selector("#result:not([aria-busy]) #status:is(.good, .problem)")
 
