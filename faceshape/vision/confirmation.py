@@ -56,13 +56,11 @@ class Confirmation:
     def evidence(self, scores: ArrayLike, presence: ArrayLike) -> NDArray[np.float64]:
         """Return the evidence (N,) for finds with these scores and presences (N,)."""
         for_face: NDArray[np.float64] = self.presence_weight * log_odds(presence)
-        if self.score_weight:
-            for_face = for_face + self.score_weight * log_odds(scores)
-        return for_face
+        return for_face + self._by_score(scores)
 
     def least_presence(self, scores: ArrayLike) -> NDArray[np.float64]:
         """Return the presence (N,) below which finds with these scores (N,) are no faces."""
-        missing = self.least_evidence - self.evidence(scores, np.full(np.shape(scores), 0.5))
+        missing = self.least_evidence - self._by_score(scores)
         enough: NDArray[np.float64] = 1 / (1 + np.exp(_ROUNDING - missing / self.presence_weight))
         return np.maximum(enough, DOUBTFUL_PRESENCE)
 
@@ -73,6 +71,12 @@ class Confirmation:
             self.evidence(scores, presence) >= self.least_evidence
         )
         return faces
+
+    def _by_score(self, scores: ArrayLike) -> NDArray[np.float64]:
+        if not self.score_weight:  # they may be no probabilities
+            return np.zeros(np.shape(scores))
+        for_face: NDArray[np.float64] = self.score_weight * log_odds(scores)
+        return for_face
 
 
 PRESENCE_ALONE = Confirmation(0.0, 1.0, float(log_odds(LEAST_PRESENCE)), -np.inf)

@@ -24,7 +24,7 @@ from faceshape.vision.crops import cut_crops, warp_crop
 from faceshape.vision.geometry import apply_transforms
 from scripts.close_look.network import EyeNetwork, MouthNetwork
 from scripts.labels.consensus import DENSE, PROFILE
-from scripts.landmarks.data import Faces, apparent_yaw, mouth_opening
+from scripts.landmarks.data import Faces, apparent_yaw, mouth_opening, turned_far
 from scripts.training.augmentation import (
     Picture,
     random_background,
@@ -119,7 +119,7 @@ class TrainingPatches(Dataset):
         self.faces, self.backgrounds, self.recipe, self.seed = faces, backgrounds, recipe, seed
         usable = np.flatnonzero((faces.weight > 0) & ~faces.validation)
         points = resample(faces.dense[usable], DENSE)
-        share = 1 + 3 * np.clip(apparent_yaw(points) / 0.3 - 0.3, 0, 1)
+        share = 1 + 3 * turned_far(apparent_yaw(points))
         if recipe.name == "mouth":
             share *= 1 + 2 * np.clip(mouth_opening(points) / 0.2 - 0.3, 0, 1)
             points = DENSE.mirror()[recipe.part.points[0]]

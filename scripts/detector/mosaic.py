@@ -9,9 +9,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from faceshape.vision.crops import warp_crop
-from faceshape.vision.geometry import apply_transforms
+from faceshape.vision.geometry import apply_transforms, line_roll
 from scripts.detector.data import LabelledPictures
 from scripts.detector.targets import PlacedFaces
+from scripts.landmarks.data import turned_far
 from scripts.training.augmentation import (
     Picture,
     occluded,
@@ -67,7 +68,7 @@ class MosaicMaker:
         self._faces, self._scenes = faces, scenes
         self._roll = {id(source): source.roll() for source in (faces, scenes)}
         share = np.array([_SHARE.get(source, _USUAL_SHARE) for source in faces.source])
-        share *= 1 + _TURNED * np.clip(faces.apparent_yaw() / 0.3 - 0.3, 0, 1)
+        share *= 1 + _TURNED * turned_far(faces.apparent_yaw())
         self._face_share = np.cumsum(share) / share.sum()
         inhabited, crowded = np.zeros((2, len(scenes.pictures)), bool)
         inhabited[scenes.picture] = True
@@ -269,9 +270,9 @@ def _darkened(tile: Picture, rng: Generator) -> Picture:
 def _behind_dark_glasses(tile: Picture, placed: PlacedFaces, rng: Generator) -> Picture:
     """Return the tile (S, S, 3) with its first face behind dark glasses."""
     eyes = placed.keypoints[0, :2]
-    right, down = (eyes[1] - eyes[0]).tolist()
-    roll = float(np.degrees(np.arctan2(down, right)))
-    return with_dark_glasses(tile, eyes, _OUTER_CORNERS * float(np.hypot(right, down)), roll, rng)
+    [roll] = line_roll(eyes[:1], eyes[1:])
+    distance = _OUTER_CORNERS * float(np.hypot(*eyes[1] - eyes[0]))
+    return with_dark_glasses(tile, eyes, distance, float(roll), rng)
 
 
 def _placed(source: LabelledPictures, rows: slice, transform: NDArray, scale: float) -> PlacedFaces:

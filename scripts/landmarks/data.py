@@ -172,6 +172,11 @@ def nose_offset(
     return np.abs((off * across).sum(axis=1)) / np.maximum((across**2).sum(axis=1), 1)
 
 
+def turned_far(offset: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much heads (N,) count as turned far, 0 to 1, by their `nose_offset` (N,)."""
+    return np.clip(offset / 0.3 - 0.3, 0, 1)
+
+
 def mouth_opening(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how far the middles of the inner lips are apart (N,), in eye distances.
 

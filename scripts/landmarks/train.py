@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from faceshape.core.contract import GROUPS, POINT_COUNT, interocular_distance, resample
+from faceshape.vision.geometry import line_roll
 from faceshape.vision.landmarker import eye_line_roll
 from scripts.labels.consensus import DENSE, PROFILE
 from scripts.landmarks.data import (
@@ -25,6 +26,7 @@ from scripts.landmarks.data import (
     load_backgrounds,
     load_faces,
     mouth_opening,
+    turned_far,
 )
 from scripts.landmarks.finds import Finds
 from scripts.landmarks.network import AlignmentNetwork, LandmarkNetwork
@@ -155,9 +157,10 @@ class TrainingCrops(Dataset):
             seen = seen[self.mirror]
         if rng.random() < DARK_GLASSES:
             corners = points[EYE_CORNERS] * len(crop)
-            eyes, line = corners.reshape(2, 2, 2).mean(axis=1), corners[2] - corners[0]
-            roll = float(np.degrees(np.arctan2(line[1], line[0])))
-            crop = with_dark_glasses(crop, eyes, float(np.hypot(*line)), roll, rng)
+            eyes = corners.reshape(2, 2, 2).mean(axis=1)
+            distance = float(np.hypot(*corners[2] - corners[0]))
+            [roll] = line_roll(corners[:1], corners[2:3])
+            crop = with_dark_glasses(crop, eyes, distance, float(roll), rng)
         crop = random_damage(crop, points[list(PROFILE)], background, rng)
         return crop, points, seen, self.faces.weight[face], np.float32(1)
 
@@ -217,7 +220,7 @@ def rarity(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
         points: (N, 90, 2).
         seen: (N, 166).
     """
-    turned = np.clip(apparent_yaw(points) / 0.3 - 0.3, 0, 1)
+    turned = turned_far(apparent_yaw(points))
     opened = np.clip(mouth_opening(points) / 0.2 - 0.3, 0, 1)
     return (1 + 3 * turned) * (1 + opened) * (1 + 0.8 * seen.all(axis=1))
 

@@ -278,7 +278,7 @@ def random_damage(crop: Picture, outline: NDArray, background: Picture, rng: Gen
 
 
 def random_light(picture: Picture, rng: Generator) -> Picture:
-    """Return the picture (H, W, 3) in another light, in other colours or in grey."""
+    """Return the picture (H, W, 3) in another light, in other colours, in grey or as a poster."""
     if rng.random() < 0.15:
         picture = _lit_from_one_side(picture, rng)
     if rng.random() < 0.85:

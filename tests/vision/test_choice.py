@@ -127,7 +127,7 @@ def test_doubtful_candidates_that_the_first_look_refuses_cost_no_more():
     boxes = [(0, 0, 100, 100), (300, 300, 400, 400), (600, 600, 700, 700)]
     truth = {
         boxes[0]: ((50, 50), 100, False, 1.0),
-        boxes[1]: ((350, 350), 100, False, 0.05),
+        boxes[1]: ((350, 350), 100, False, 0.2),
         boxes[2]: ((650, 650), 100, False, 0.9999),
     }
     choice, eyes = chooser(truth, Confirmation(1.0, 1.0, 2.0, 0.5))

@@ -135,8 +135,8 @@ def test_close_looks_move_eyes_and_mouth_and_nothing_else(portrait, box):
 
 def test_what_is_hardly_present_is_not_looked_at_again(portrait, box):
     landmarker = Landmarker.shipped(threads=1)
-    wall = np.add(box, [0, 150, 0, 150])  # the coat
-    boxes = np.concatenate([box, wall])
+    coat = np.add(box, [0, 150, 0, 150])
+    boxes = np.concatenate([box, coat])
     thorough = landmarker.locate(portrait, boxes, 0)
     assert thorough.presence[1] < 0.5 < thorough.presence[0]
     quick = landmarker.locate(portrait, boxes, 0, least_presence=[0.5, 0.5])
