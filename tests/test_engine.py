@@ -243,7 +243,7 @@ def test_a_face_in_the_dark_is_found_where_it_is(engine, portrait, face, factor)
 
 def test_a_threshold_of_ones_own_is_the_only_score_that_counts(portrait):
     picture = collage(portrait, [200, 320, 256])
-    everything = FaceShapeEngine(threads=1, score_threshold=0.01)
+    everything = FaceShapeEngine(threads=1, score_threshold=0.1)
     assert len(everything.analyze(picture)) == 3
     assert FaceShapeEngine(threads=1, score_threshold=1.0).analyze(picture) == []
 

@@ -139,7 +139,7 @@ class Landmarker:
     def first_presence(
         self, image: RGBImage, boxes: ArrayLike, roll: ArrayLike
     ) -> NDArray[np.float32]:
-        """Return what the first look makes of presence (N,), at a fifth of the cost.
+        """Return what the first look makes of presence (N,), at a part of the cost.
 
         It is less sure than what `locate` returns; for the arguments see there.
         """

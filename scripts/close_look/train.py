@@ -24,7 +24,6 @@ from scripts.landmarks.data import Faces, load_backgrounds, load_faces
 from scripts.landmarks.train import CurveLoss
 from scripts.training.run import TrainingRun, draw_curves, make_average, make_schedule
 
-BATCH = 32  # faces; each is looked at more than once
 MEASURED = {"eyes": ("LeftEye", "RightEye", "LeftPupil", "RightPupil"), "mouth": ("Mouth",)}
 
 
@@ -88,6 +87,9 @@ part_option = click.option(
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="has faces/, scenes/")
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option("--epochs", default=7, show_default=True)
+@click.option(
+    "--batch", default=32, show_default=True, help="faces for each step, each looked at twice"
+)
 @click.option("--rate", default=3e-3, show_default=True, help="peak learning rate")
 @click.option("--workers", default=1, show_default=True, help="processes that make patches")
 @click.option("--seed", default=91, show_default=True, help="decides what is cut, and how")
@@ -97,6 +99,7 @@ def main(
     data: Path,
     out: Path,
     epochs: int,
+    batch: int,
     rate: float,
     workers: int,
     seed: int,
@@ -109,7 +112,7 @@ def main(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     faces = load_faces(data / "faces")
     backgrounds = load_backgrounds(data / "scenes")
-    training = TrainingPatches(faces, backgrounds, recipe, epochs, BATCH, seed)
+    training = TrainingPatches(faces, backgrounds, recipe, epochs, batch, seed)
     validation = Validation.of(faces, recipe)
     click.echo(f"{training.per_epoch} faces an epoch, {len(validation.patches)} for validation")
 
@@ -117,8 +120,8 @@ def main(
     network = network.to(device, memory_format=torch.channels_last)
     average = make_average(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
-    steps = len(training) // BATCH
-    schedule = make_schedule(optimizer, steps, warmup=training.per_epoch // BATCH // 2)
+    steps = len(training) // batch
+    schedule = make_schedule(optimizer, steps, warmup=training.per_epoch // batch // 2)
     parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
     run = TrainingRun(out, parts)
     first = run.start(resume, device)
@@ -126,7 +129,7 @@ def main(
     numbers = range(first * training.per_epoch, len(training))
     ahead = 4 if workers else None
     batches = iter(
-        DataLoader(training, BATCH, sampler=numbers, num_workers=workers, prefetch_factor=ahead)
+        DataLoader(training, batch, sampler=numbers, num_workers=workers, prefetch_factor=ahead)
     )
     indices = recipe.part.points[0]
     weights = torch.ones(len(indices))
@@ -137,7 +140,7 @@ def main(
     for epoch in range(first + 1, epochs + 1):
         started, losses = time.monotonic(), []
         network.train()
-        for _ in range(training.per_epoch // BATCH):
+        for _ in range(training.per_epoch // batch):
             patches, points, trust = (part.to(device).flatten(0, 1) for part in next(batches))
             error = curve_loss(network(patches).flatten(0, 1), points.flatten(0, 1))
             loss = (error.unflatten(0, patches.shape[:2]).mean(dim=(1, 2)) * trust).mean()

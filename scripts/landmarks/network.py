@@ -56,7 +56,7 @@ def stage(block, inputs: int, outputs: int, repeats: int, **options) -> nn.Seque
 
 
 class AlignmentNetwork(nn.Module):
-    """The first look, on crops of 64 pixels: where the face is, at a quarter of the cost."""
+    """The first look, on crops of 64 pixels: where the face is, at half of the cost."""
 
     side = 64
 
@@ -79,9 +79,9 @@ class AlignmentNetwork(nn.Module):
 
 
 class LandmarkNetwork(nn.Module):
-    """The exact look, on crops of 128 pixels; its head sees three scales."""
+    """The exact look, on crops of 96 pixels; its head sees three scales."""
 
-    side = 128
+    side = 96
 
     def __init__(self, mean_shape: Tensor) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class LandmarkNetwork(nn.Module):
         self.finest = nn.Sequential(conv_norm(48, 8), nn.ReLU(inplace=True), nn.Flatten())
         # Most of the weights are here, and what is learned by heart with them.
         self.dropout = nn.Dropout(DROPOUT)
-        self.hidden = nn.Linear(24 * 64 + 64 * 16 + 8 * 256, 192)
+        self.hidden = nn.Linear(24 * 36 + 64 * 9 + 8 * 144, 192)
         self.shape = nn.Linear(192, points * 2)
         self.spread = nn.Linear(192, points)
         self.presence = nn.Linear(128, 1)

@@ -97,7 +97,6 @@ SLIDING = 0.3  # what an error along a curve costs, as a share of one across it
 EYE_CORNERS = [
     DENSE.indices(f"{side}_eye_lower")[end] for side in ("left", "right") for end in (0, -1)
 ]
-BATCH = 64
 
 
 # Landmarks of a crop that has none, none of them seen or trusted.
@@ -118,6 +117,7 @@ class TrainingCrops(Dataset):
         finds: Finds | None,
         recipe: Recipe,
         epochs: int,
+        batch: int,
         seed: int,
     ) -> None:
         self.faces, self.backgrounds, self.recipe, self.seed = faces, backgrounds, recipe, seed
@@ -127,7 +127,7 @@ class TrainingCrops(Dataset):
         self.roll = eye_line_roll(points)
         usable = np.flatnonzero(~faces.validation)
         share = rarity(points, faces.seen)[usable]
-        self.per_epoch = len(usable) // BATCH * BATCH
+        self.per_epoch = len(usable) // batch * batch
         rng = np.random.default_rng(seed)
         self.order = np.concatenate(
             [rng.choice(usable, self.per_epoch, p=share / share.sum()) for _ in range(epochs)]
@@ -299,6 +299,7 @@ class CurveLoss(nn.Module):
                 along[places[1:-1]] = SLIDING
         weights = weights / weights.mean()
         self.width, self.curvature = width, curvature
+        self.register_buffer("level", torch.tensor([1.0, 0.0]))  # of a line without a length
         self.register_buffer("before", before)
         self.register_buffer("after", after)
         self.register_buffer("across", weights / (1 + along))
@@ -308,7 +309,7 @@ class CurveLoss(nn.Module):
         """Return the loss (B, P) of landmarks (B, P, 2)."""
         line = wanted[:, self.after] - wanted[:, self.before]
         length = line.norm(dim=2, keepdim=True)
-        tangent = torch.where(length > 1e-5, line / length.clamp(min=1e-5), line.new_tensor([1, 0]))
+        tangent = torch.where(length > 1e-5, line / length.clamp(min=1e-5), self.level)
         error = found - wanted
         along = (error * tangent).sum(dim=2)
         across = error[..., 1] * tangent[..., 0] - error[..., 0] * tangent[..., 1]
@@ -343,6 +344,7 @@ network_option = click.option(
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="has faces/, scenes/")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/landmarks"))
 @click.option("--epochs", default=36, show_default=True)
+@click.option("--batch", default=64, show_default=True, help="crops for each step")
 @click.option("--rate", default=2.5e-3, show_default=True, help="peak learning rate")
 @click.option(
     "--profile-weight", default=1.0, show_default=True, help="of a point of the jaw in the loss"
@@ -357,6 +359,7 @@ def main(
     data: Path,
     out: Path,
     epochs: int,
+    batch: int,
     rate: float,
     profile_weight: float,
     workers: int,
@@ -373,7 +376,7 @@ def main(
     faces = load_faces(data / "faces")
     backgrounds = load_backgrounds(data / "scenes")
     finds = Finds.load(data) if with_finds else None
-    training = TrainingCrops(faces, backgrounds, finds, recipe, epochs, seed)
+    training = TrainingCrops(faces, backgrounds, finds, recipe, epochs, batch, seed)
     validation = Validation.of(faces, recipe.crop)
     click.echo(f"{training.per_epoch} faces an epoch, {len(validation.crops)} for validation")
 
@@ -385,21 +388,21 @@ def main(
     network = network.to(device, memory_format=torch.channels_last)
     average = make_average(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
-    steps = len(training) // BATCH
-    schedule = make_schedule(optimizer, steps, warmup=training.per_epoch // BATCH)
+    steps = len(training) // batch
+    schedule = make_schedule(optimizer, steps, warmup=training.per_epoch // batch)
     parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
     run = TrainingRun(out, parts)
     first = run.start(resume, device)
 
     numbers = range(first * training.per_epoch, len(training))
     batches = iter(
-        DataLoader(training, BATCH, sampler=numbers, num_workers=workers, prefetch_factor=4)
+        DataLoader(training, batch, sampler=numbers, num_workers=workers, prefetch_factor=4)
     )
     curve_loss = CurveLoss(range(DENSE.points), point_weights(profile_weight)).to(device)
     for epoch in range(first + 1, epochs + 1):
         started, losses = time.monotonic(), []
         network.train()
-        for _ in range(training.per_epoch // BATCH):
+        for _ in range(training.per_epoch // batch):
             crops, points, seen, trust, present = (part.to(device) for part in next(batches))
             landmarks, logits, *spreads = network(prepared(crops, device))
             landmark_loss = (curve_loss(landmarks, points) * seen * trust[:, None]).mean()

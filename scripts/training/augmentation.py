@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from faceshape.vision.crops import warp_crop
+from faceshape.vision.crops import halved, warp_crop
 from faceshape.vision.geometry import (
     aligned_transforms,
     apply_transforms,
@@ -133,12 +133,10 @@ def _random_stretch(size: float, rng: Generator) -> NDArray[np.float64]:
 def _warp_stretched(picture: Picture, transform: NDArray, border: Picture) -> Picture:
     """Do what `warp_crop` does, for transforms that are no similarities, too."""
     scale = np.sqrt(abs(np.linalg.det(transform[:, :2])))
-    step = 2 ** max(0, int(-np.log2(scale)))
-    if step > 1 and min(picture.shape[:2]) >= 2 * step:
-        height, width = (length // step * step for length in picture.shape[:2])
-        part = picture[:height, :width]
-        picture = cv2.resize(part, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
-        transform = np.hstack([transform[:, :2] * step, transform[:, 2:]])
+    halvings = max(0, int(-np.log2(scale)))
+    if min(picture.shape[:2]) >= 2 * 2**halvings:
+        picture = halved(picture, halvings)
+        transform = np.hstack([transform[:, :2] * 2**halvings, transform[:, 2:]])
     canvas = cv2.cvtColor(border, cv2.COLOR_RGB2RGBA)
     cv2.warpAffine(
         cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA),

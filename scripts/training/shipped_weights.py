@@ -39,8 +39,13 @@ def load_weights(network: nn.Module, path: Path, example: Tensor) -> None:
     """
     if path.suffix == ".onnx":
         load_shipped(network, path, example)
-    else:
-        network.load_state_dict(averaged_weights(path))
+        return
+    own, weights = network.state_dict(), averaged_weights(path)
+    # A head for crops of another side has another grid to look at: only that begins anew.
+    others = [name for name, each in weights.items() if own[name].shape != each.shape]
+    if others:
+        click.echo(f"{', '.join(others)}: of another shape in {path}, begins anew")
+    network.load_state_dict(weights | {name: own[name] for name in others})
 
 
 def load_shipped(network: nn.Module, path: Path, example: Tensor) -> None:

@@ -171,7 +171,7 @@ def test_faces_below_20_pixels_are_found_where_they_are_asked_for(network, astro
         (20, (300, 200), (200, 300)),  # as it is
         (8, (300, 200), (400, 600)),  # enlarged twice
         (14, (640, 480), (535, 713)),
-        (8, (640, 480), (665, 887)),  # as far as the area goes
+        (8, (640, 480), (624, 831)),  # as far as the area goes
         (1, (100, 100), (200, 200)),  # no further
     ],
 )
@@ -221,9 +221,9 @@ class Sizes:
     ("size", "fine", "count"),
     [
         ((640, 480), (288, 384), 2),
-        ((1920, 1080), (576, 1024), 3),
-        ((4000, 400), (240, 2400), 2),  # the area is bounded, not the side
-        ((4000, 3000), (665, 887), 3),
+        ((1920, 1080), (540, 960), 3),
+        ((4000, 400), (228, 2277), 2),  # the area is bounded, not the side
+        ((4000, 3000), (624, 831), 3),
         ((200, 200), (200, 200), 2),  # a face may fill it
         ((140, 120), (120, 140), 1),
     ],
