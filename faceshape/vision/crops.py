@@ -56,8 +56,8 @@ def warp_crop(
 def halved(image: RGBImage, times: int) -> RGBImage:
     """Return a picture (H, W, 3) with half as many rows and columns, so many times.
 
-    A last row or column of an odd number is left out. A mean over 2 × 2 pixels several times is many
-    times as fast in OpenCV as one over more pixels at once, and next to the same.
+    A last row or column of an odd number is left out. A mean over 2 × 2 pixels, several times, is
+    faster in OpenCV than one over more pixels at once, and next to the same.
     """
     for _ in range(times):
         height, width = (side // 2 for side in image.shape[:2])

@@ -110,3 +110,19 @@ def test_weights_between_two_trainings():
     assert between["1.num_batches_tracked"] == 1
     with pytest.raises(ValueError, match="different networks"):
         interpolated(before, torch.nn.Linear(3, 2).state_dict(), 0.25)
+
+
+def test_a_head_for_other_crops_begins_anew_and_says_so(tmp_path, capsys):
+    from scripts.landmarks.network import AlignmentNetwork
+    from scripts.training.shipped_weights import load_weights
+
+    mean_shape = torch.zeros(166, 2)
+    before, after = AlignmentNetwork(mean_shape), AlignmentNetwork(mean_shape)
+    before.shape[0] = torch.nn.Linear(24 * 9, 96)
+    torch.save(before.state_dict(), tmp_path / "alignment.pt")
+    own = after.shape[0].weight.clone()
+    load_weights(after, tmp_path / "alignment.pt", torch.empty(0))
+    assert "shape.0.weight" in capsys.readouterr().out
+    for name, weights in after.state_dict().items():
+        expected = own if name == "shape.0.weight" else before.state_dict()[name]
+        assert torch.equal(weights, expected), name

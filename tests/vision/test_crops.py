@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from faceshape.vision.crops import cut_crops, warp_crop
+from faceshape.vision.crops import cut_crops, halved, warp_crop
 from faceshape.vision.geometry import apply_transforms, crop_transforms
 
 
@@ -50,3 +50,14 @@ def test_beyond_the_picture_is_the_border():
     assert (framed[:19] == 7).all()
     assert (framed[21:59, 21:59] == 200).all()
     assert (border == 7).all()
+
+
+@pytest.mark.parametrize("times", [0, 1, 2, 3])
+def test_halving_gives_the_mean_of_each_square(astronaut, times):
+    step = 2**times
+    picture = astronaut[: 203 // step * step + min(times, 1), :300]  # an odd row is left out
+    found = halved(picture, times)
+    rows, columns = (side // step for side in picture.shape[:2])
+    squares = picture[: rows * step, : columns * step].reshape(rows, step, columns, step, 3)
+    assert found.shape == (rows, columns, 3)
+    assert np.abs(found - squares.mean(axis=(1, 3))).max() <= 0.5 * max(times, 0) + 1e-6

@@ -64,7 +64,9 @@ class Served:
             )
         until = time.monotonic() + 120
         address = re.compile(r"http://127\.0\.0\.1:(\d+)\b")
-        while self.logged().count("startup complete") < workers or not address.search(self.logged()):
+        while self.logged().count("startup complete") < workers or not address.search(
+            self.logged()
+        ):
             assert self.process.poll() is None, self.logged()
             assert time.monotonic() < until, self.logged()
             time.sleep(0.05)
