@@ -229,8 +229,7 @@ def _scaled_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.fl
     """Return a picture scaled and with black to the next multiples of 32, and by how much (2,)."""
     # Halved as often as possible, then interpolated: as good as a mean over fractions of pixels.
     halvings = max(0, int(np.log2(min(1 / scale, *image.shape[:2]))))
-    quarters = min(halvings // 2, 1)
-    image = halved(_quarter(image) if quarters else image, halvings - 2 * quarters)
+    image = halved(image, halvings) if halvings < 2 else halved(_quarter(image), halvings - 2)
     height, width = image.shape[:2]
     rest = scale * 2**halvings
     inner = (max(1, round(width * rest)), max(1, round(height * rest)))
