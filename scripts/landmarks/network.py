@@ -96,7 +96,9 @@ class LandmarkNetwork(nn.Module):
         self.finest = nn.Sequential(conv_norm(48, 8), nn.ReLU(inplace=True), nn.Flatten())
         # Most of the weights are here, and what is learned by heart with them.
         self.dropout = nn.Dropout(DROPOUT)
-        self.hidden = nn.Linear(24 * 36 + 64 * 9 + 8 * 144, 192)
+        features = 24 * (self.side // 16) ** 2 + 64 * (self.side // 32) ** 2
+        features += 8 * (self.side // 8) ** 2
+        self.hidden = nn.Linear(features, 192)
         self.shape = nn.Linear(192, points * 2)
         self.spread = nn.Linear(192, points)
         self.presence = nn.Linear(128, 1)

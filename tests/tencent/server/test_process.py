@@ -63,14 +63,13 @@ class Served:
                 preexec_fn=few_descriptors,
             )
         until = time.monotonic() + 120
-        address = re.compile(r"http://127\.0\.0\.1:(\d+)\b")
-        while self.logged().count("startup complete") < workers or not address.search(
-            self.logged()
+        while self.logged().count("startup complete") < workers or not (
+            address := re.search(r"http://127\.0\.0\.1:(\d+)", self.logged())
         ):
             assert self.process.poll() is None, self.logged()
             assert time.monotonic() < until, self.logged()
             time.sleep(0.05)
-        self.port = int(address.search(self.logged())[1])
+        self.port = int(address[1])
 
     def logged(self):
         return self.log.read_text()
