@@ -27,6 +27,7 @@ from faceshape.vision.image import Channels, ImageSource, load_image
 from faceshape.vision.landmarker import Landmarker
 from faceshape.vision.light import lit
 from faceshape.vision.networks import CPU_ONLY, OnnxModel, Provider, model_entry, present_providers
+from faceshape.vision.pyramid import Pyramid
 
 __all__ = ["LEAST_PRESENCE", "FaceShapeEngine"]
 
@@ -148,15 +149,15 @@ class FaceShapeEngine:
             ParameterError: mode is neither 0 nor 1, or the array is not a picture.
         """
         mode = _checked_mode(mode)
-        pixels = lit(load_image(image, channels=channels))
+        pyramid = Pyramid(lit(load_image(image, channels=channels)))
         wanted = 1 if mode == Mode.LARGEST else self.max_faces
         faces: list[FaceShape] = []
         for search in self._passes[bool(rotate), mode]:
-            candidates = search.candidates(pixels)
-            overlooked = search.overlooked_area(pixels)
+            candidates = search.candidates(pyramid)
+            overlooked = search.overlooked_area(pyramid)
             if not (box_area(candidates.boxes) >= overlooked).any():
                 continue  # none of these would settle it
-            faces = self._chooser.choose(pixels, candidates, wanted, bool(rotate)) or faces
+            faces = self._chooser.choose(pyramid, candidates, wanted, bool(rotate)) or faces
             if faces and self._chooser.settled(candidates, faces[0], overlooked):
                 break
         return faces
@@ -211,9 +212,9 @@ class FaceShapeEngine:
             ShapeError: boxes are not (N, 4) numbers, not within ten million pixels of the origin,
                 or a side is under 1e-12 pixels; roll is not (N,) finite numbers.
         """
-        pixels = lit(load_image(image, channels=channels))
+        pyramid = Pyramid(lit(load_image(image, channels=channels)))
         boxes, angles = _checked_boxes(boxes, roll)
-        return self._landmarker.locate(pixels, boxes, angles).points
+        return self._landmarker.locate(pyramid, boxes, angles).points
 
     def shapes(
         self, image: ImageSource, found: Detections, *, channels: Channels = "rgb"
@@ -234,9 +235,9 @@ class FaceShapeEngine:
         """
         if not isinstance(found, Detections):
             raise ParameterError(f"found is what detect returns, not {type(found).__name__}")
-        pixels = lit(load_image(image, channels=channels))
+        pyramid = Pyramid(lit(load_image(image, channels=channels)))
         _checked_boxes(found.boxes, found.roll)
-        return self._chooser.shapes(pixels, found)
+        return self._chooser.shapes(pyramid, found)
 
 
 def _own_passes(own: OnnxDetector) -> tuple[_Detectors, _Passes]:

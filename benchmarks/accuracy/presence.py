@@ -12,6 +12,7 @@ from benchmarks.result_table import Table
 from faceshape.vision.geometry import box_area, box_iou
 from faceshape.vision.image import RGBImage, load_image
 from faceshape.vision.landmarker import Landmarker
+from faceshape.vision.pyramid import Pyramid
 from scripts.landmarks.data import scene_shards
 
 _SMALLEST = 40  # sides of boxes, pixels: what the detector finds
@@ -66,7 +67,7 @@ def _face_scores(landmarker: Landmarker, faces: LabelledFaces) -> NDArray[np.flo
     boxes = inexact_boxes(faces.boxes, _POSITION_ERROR, _SIZE_ERROR)
     return np.concatenate(
         [
-            landmarker.locate(picture, box[None], [0.0]).presence
+            landmarker.locate(Pyramid(picture), box[None], [0.0]).presence
             for picture, box in zip(faces.pictures, boxes, strict=True)
         ]
     )
@@ -74,7 +75,7 @@ def _face_scores(landmarker: Landmarker, faces: LabelledFaces) -> NDArray[np.flo
 
 def _scores(landmarker: Landmarker, picture: RGBImage, boxes: NDArray) -> NDArray[np.float32]:
     roll = np.linspace(-30, 30, max(len(boxes), 1))[: len(boxes)]
-    return landmarker.locate(picture, boxes, roll).presence
+    return landmarker.locate(Pyramid(picture), boxes, roll).presence
 
 
 def background_boxes(folder: Path, empty: bool) -> Iterator[tuple[RGBImage, NDArray[np.float64]]]:

@@ -24,6 +24,7 @@ from faceshape.vision.geometry import boxes_along_roll, ellipse_boxes
 from faceshape.vision.landmarker import Landmarker
 from faceshape.vision.light import lit
 from faceshape.vision.networks import OnnxModel, model_entry
+from faceshape.vision.pyramid import Pyramid
 from scripts.training.manifest import record
 
 _SETS = ("scenes", "composed", "portraits")
@@ -37,9 +38,9 @@ def judged_candidates(
     """Give score, presence and whether it is a face of each candidate that counts."""
     boxes = pictures.boxes
     for i, picture in enumerate(tqdm(pictures.pictures, pictures.name, disable=None)):
-        bright = lit(picture)
-        found = detector.candidates(bright)
-        located = landmarker.locate(bright, found.boxes, found.roll)
+        pyramid = Pyramid(lit(picture))
+        found = detector.candidates(pyramid)
+        located = landmarker.locate(pyramid, found.boxes, found.roll)
         upright = boxes_along_roll(located.dense, located.roll)
         low, high = upright[:, :2], upright[:, 2:]
         extents = ellipse_boxes((low + high) / 2, high - low, located.roll)

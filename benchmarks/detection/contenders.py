@@ -39,6 +39,7 @@ from faceshape.vision.image import RGBImage
 from faceshape.vision.landmarker import Landmarker
 from faceshape.vision.light import lit
 from faceshape.vision.networks import OnnxModel, manifest, model_entry
+from faceshape.vision.pyramid import Pyramid
 
 __all__ = [
     "SMALL",
@@ -191,8 +192,9 @@ class AnalyzedFaces:
 
     def detect(self, image: RGBImage) -> Detections:
         """See `Detector`."""
-        image = lit(image)
-        faces = self._chooser.choose(image, self._search.candidates(image), None, self._rotate)
+        pyramid = Pyramid(lit(image))
+        found = self._search.candidates(pyramid)
+        faces = self._chooser.choose(pyramid, found, None, self._rotate)
         if not faces:
             return Detections.none()
         roll = np.array([face.roll for face in faces])

@@ -7,8 +7,8 @@ from faceshape.types import Detections, FaceShape
 from faceshape.vision.confirmation import DOUBTFUL_PRESENCE, Confirmation
 from faceshape.vision.detector import UPRIGHT
 from faceshape.vision.geometry import box_area, enclosing_boxes
-from faceshape.vision.image import RGBImage
 from faceshape.vision.landmarker import Landmarker
+from faceshape.vision.pyramid import Pyramid
 from faceshape.vision.same_face import Places, distinct_shapes, same_faces
 
 __all__ = ["FaceChooser", "landmark_areas"]
@@ -28,10 +28,10 @@ class FaceChooser:
         self.landmarker, self._confirmation = landmarker, confirmation
 
     def shapes(
-        self, pixels: RGBImage, found: Detections, least_presence: ArrayLike = 0.0
+        self, pyramid: Pyramid, found: Detections, least_presence: ArrayLike = 0.0
     ) -> list[FaceShape]:
         """Return the shape of each find, in their order; those with less presence are rough."""
-        located = self.landmarker.locate(pixels, found.boxes, found.roll, least_presence)
+        located = self.landmarker.locate(pyramid, found.boxes, found.roll, least_presence)
         return [
             FaceShape(
                 points=located.points[i],
@@ -46,7 +46,7 @@ class FaceChooser:
         ]
 
     def choose(
-        self, pixels: RGBImage, found: Detections, wanted: int | None, rotate: bool
+        self, pyramid: Pyramid, found: Detections, wanted: int | None, rotate: bool
     ) -> list[FaceShape]:
         """Return the faces among candidates, the largest by their landmarks first.
 
@@ -54,7 +54,7 @@ class FaceChooser:
         believed for which there is more evidence.
 
         Args:
-            pixels: the picture.
+            pyramid: the picture.
             found: the candidates.
             wanted: how many faces to return at most; None: all.
             rotate: faces of any roll, not only upright ones.
@@ -69,9 +69,11 @@ class FaceChooser:
         faces: list[FaceShape] = []
         looked, until = 0, _reach(areas, wanted)
         while looked < until:
-            judged += self._confirmed(pixels, found[looked:until])
+            judged += self._confirmed(pyramid, found[looked:until])
             faces = self._ranked(judged, rotate)
             looked = until
+            if looked == len(found):
+                break
             if len(faces) >= wanted:
                 least = _LEAST_SHARE * landmark_areas(faces[wanted - 1 : wanted])[0]
                 until = int((areas >= least).sum())
@@ -88,31 +90,32 @@ class FaceChooser:
             largest: the largest face among them.
             overlooked: the area up to which a face may not be among the candidates.
         """
-        extent = enclosing_boxes(largest.points[None])
-        [area], [(x0, y0, x1, y1)] = box_area(extent), extent
+        [(x0, y0, x1, y1)] = enclosing_boxes(largest.points[None]).tolist()
+        area = (x1 - x0) * (y1 - y0)
         if area < overlooked:
             return False
-        x, y = (found.boxes[:, :2] + found.boxes[:, 2:]).T / 2
+        larger = _SURELY_LARGER * box_area(found.boxes) > area
+        larger &= found.scores >= self._confirmation.sure_score
+        x, y = (found.boxes[larger, :2] + found.boxes[larger, 2:]).T / 2
         elsewhere = (x < x0) | (x > x1) | (y < y0) | (y > y1)
-        sure = found.scores >= self._confirmation.sure_score
-        larger = sure & elsewhere & (_SURELY_LARGER * box_area(found.boxes) > area)
-        return not larger.any()
+        return not elsewhere.any()
 
-    def _confirmed(self, pixels: RGBImage, found: Detections) -> list[tuple[FaceShape, bool]]:
+    def _confirmed(self, pyramid: Pyramid, found: Detections) -> list[tuple[FaceShape, bool]]:
         """Return the shapes of those that are faces, and whether each is upright."""
-        found = self._worth_a_look(pixels, found)
-        shapes = self.shapes(pixels, found, self._confirmation.least_presence(found.scores))
+        found = self._worth_a_look(pyramid, found)
+        shapes = self.shapes(pyramid, found, self._confirmation.least_presence(found.scores))
         are_faces = self._confirmation.is_face(found.scores, [each.presence for each in shapes])
         upright = np.abs(found.roll) <= UPRIGHT
         return [(shapes[i], bool(upright[i])) for i in np.flatnonzero(are_faces)]
 
-    def _worth_a_look(self, pixels: RGBImage, found: Detections) -> Detections:
+    def _worth_a_look(self, pyramid: Pyramid, found: Detections) -> Detections:
         """Return the finds without the doubtful ones that the first look refuses already."""
         likely = found.scores >= self._confirmation.sure_score
+        if likely.all():
+            return found
         doubtful = found[~likely]
-        if len(doubtful):
-            presence = self.landmarker.first_presence(pixels, doubtful.boxes, doubtful.roll)
-            likely[~likely] = presence >= DOUBTFUL_PRESENCE
+        presence = self.landmarker.first_presence(pyramid, doubtful.boxes, doubtful.roll)
+        likely[~likely] = presence >= DOUBTFUL_PRESENCE
         return found[likely]
 
     def _ranked(self, judged: list[tuple[FaceShape, bool]], rotate: bool) -> list[FaceShape]:

@@ -1,9 +1,10 @@
-"""A close look at the eyes and at the mouth, which places their points anew.
+"""Close looks at the eyes and at the mouth, which place their points anew.
 
 The landmarks of the whole face tell where to look. A part consists of one patch or of two; the
 second one is seen mirrored, so that to the network every eye is a left one.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,15 +13,17 @@ from numpy.typing import NDArray
 from faceshape.core.topology import CURVES, Topology
 from faceshape.vision.crops import cut_crops
 from faceshape.vision.geometry import (
-    centred_transforms,
+    centred_similarities,
     crop_transforms,
+    from_complex,
     line_roll,
-    undo_similarities,
+    similarity_transforms,
+    to_complex,
 )
-from faceshape.vision.image import RGBImage
 from faceshape.vision.networks import OnnxModel
+from faceshape.vision.pyramid import Pyramid
 
-__all__ = ["CloseLook", "Part", "face_part", "part_transforms", "patch_frames", "patch_transforms"]
+__all__ = ["CloseLooks", "Part", "face_part", "patch_frames", "patch_transforms"]
 
 
 class Part(NamedTuple):
@@ -85,57 +88,82 @@ def _eye_corners(topology: Topology) -> tuple[int, int]:
     return topology.indices("left_eye_lower")[0], topology.indices("right_eye_lower")[0]
 
 
-class CloseLook:
-    """Corrects a part of dense landmarks. Safe to share between threads."""
+class _Look(NamedTuple):
+    """One network, which of all patches it sees, and their side in pixels."""
 
-    def __init__(self, model: OnnxModel, topology: Topology) -> None:
-        """Take the part from the model's name, its patches' side and extent from the manifest."""
-        geometry = model.entry.facts["input"]
-        self._model = model
-        self._side: int = geometry["side"]
-        self._extent: float = geometry["extent"]
-        self._part = face_part(model.entry.name, topology)
+    model: OnnxModel
+    patches: slice
+    side: int
 
-    def refine(self, image: RGBImage, dense: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the landmarks (N, P, 2) with the part's points corrected, N at least 1.
+    def see(self, pyramid: Pyramid, transforms: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return the points (N, G · K, 2) in patches (N, G, 2, 3), in pixels of these."""
+        flat = _second_mirrored(transforms, self.side).reshape(-1, 2, 3)
+        patches = cut_crops(pyramid, flat, self.side)
+        [seen] = self.model.run(patches.reshape(*transforms.shape[:2], *patches.shape[1:]))
+        seen[:, 1:, :, 0] = 1 - seen[:, 1:, :, 0]
+        return (seen * self.side).reshape(len(seen), -1, 2)
+
+
+class CloseLooks:
+    """Corrects the parts of dense landmarks that have networks. Safe to share between threads."""
+
+    def __init__(self, models: Sequence[OnnxModel], topology: Topology) -> None:
+        """Take the parts from the models' names, sides and extents from the manifest."""
+        self._looks: list[_Look] = []
+        parts: list[Part] = []
+        sides: list[int] = []
+        extents: list[float] = []
+        for model in models:
+            part, geometry = face_part(model.entry.name, topology), model.entry.facts["input"]
+            count = len(part.points)
+            self._looks.append(
+                _Look(model, slice(len(sides), len(sides) + count), geometry["side"])
+            )
+            parts.append(part)
+            sides += [geometry["side"]] * count
+            extents += [geometry["extent"]] * count
+        if not parts:
+            return
+        self._sides, self._zooms = np.array(sides), np.array(sides) / extents
+        self._eye_corners = parts[0].eye_corners
+        rows = [row for part in parts for row in part.points]
+        # The middles of the patches are these times all points.
+        self._centring = np.zeros((topology.points, len(rows)))
+        centred = [row[: part.centring] for part in parts for row in part.points]
+        for patch, row in enumerate(centred):
+            self._centring[row, patch] = 1 / len(row)
+        # Of each point of a part: its dense index, its patch, and the close look's share of it.
+        self._points = np.concatenate(rows)
+        self._patch = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+        self._share = np.concatenate([part.share for part in parts for _ in part.points])[:, 0]
+
+    def refine(self, pyramid: Pyramid, dense: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the landmarks (N, P, 2) with the parts' points corrected, N at least 1.
 
         Args:
-            image: (H, W, 3) RGB.
-            dense: (N, P, 2) in the picture's pixels.
+            pyramid: the picture.
+            dense: (N, P, 2) in its pixels.
         """
-        points, share = self._part.points, self._part.share
-        transforms = part_transforms(dense, self._part, self._side, self._extent)
-        flat = transforms.reshape(-1, 2, 3)
-        patches = cut_crops(image, flat, self._side)
-        [in_patch] = self._model.run(patches.reshape(len(dense), -1, *patches.shape[1:]))
-        close = undo_similarities(flat, in_patch.reshape(len(flat), -1, 2) * self._side)
-        before = dense[:, points]
-        refined: NDArray[np.float32] = dense.copy()
-        refined[:, points] = before + share * (close.reshape(before.shape) - before)
-        return refined
-
-
-def part_transforms(
-    dense: NDArray[np.float32], part: Part, side: int, extent: float
-) -> NDArray[np.float64]:
-    """Return the transforms (N, G, 2, 3) to the patches that landmarks ask for.
-
-    Args:
-        dense: (N, P, 2).
-        part: from `face_part`.
-        side: of a patch, pixels.
-        extent: its side in the picture, in distances of the outer eye corners.
-    """
-    centres, lines = _centres_and_lines(dense, part)
-    across, down = lines.T
-    linear = side / (extent * (across + 1j * down))
-    return _second_mirrored(centred_transforms(centres, linear[:, None], side), side)
+        if not self._looks:
+            return dense
+        places = to_complex(dense)
+        left, right = self._eye_corners
+        lines = places[:, right] - places[:, left]
+        linear = self._zooms / lines[:, None]
+        pairs = centred_similarities(places @ self._centring, linear, self._sides)
+        transforms = similarity_transforms(pairs)
+        seen = [look.see(pyramid, transforms[:, look.patches]) for look in self._looks]
+        pairs = pairs[:, self._patch]
+        close = (to_complex(np.concatenate(seen, axis=1)) - pairs[..., 1]) / pairs[..., 0]
+        close -= places[:, self._points]
+        places[:, self._points] += self._share * close
+        return from_complex(places).astype(np.float32)
 
 
 def patch_frames(
     dense: NDArray[np.float32], part: Part
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return where the patches are.
+    """Return where the patches of a part are.
 
     Args:
         dense: (N, P, 2).
@@ -145,20 +173,10 @@ def patch_frames(
         The middle of each patch (N, G, 2), the distance of the outer eye corners (N,) and the
         roll (N,) of the line between them, in degrees.
     """
-    centres, lines = _centres_and_lines(dense, part)
-    distance: NDArray[np.float64] = np.hypot(*lines.T).astype(np.float64)
-    return centres, distance, line_roll(np.zeros_like(lines), lines)
-
-
-def _centres_and_lines(
-    dense: NDArray[np.float32], part: Part
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Return the middle of each patch (N, G, 2) and the lines (N, 2) between outer eye corners."""
     centring = dense[:, part.points[:, : part.centring]]
-    centres: NDArray[np.float64] = centring.sum(axis=2, dtype=np.float64) / part.centring
-    left, right = part.eye_corners
-    lines: NDArray[np.float32] = dense[:, right] - dense[:, left]
-    return centres, lines
+    left, right = (dense[:, corner] for corner in part.eye_corners)
+    distance: NDArray[np.float64] = np.hypot(*(right - left).T).astype(np.float64)
+    return centring.mean(axis=2, dtype=np.float64), distance, line_roll(left, right)
 
 
 def patch_transforms(

@@ -1,5 +1,6 @@
 """Whether a find is a face: the detector's score and the regressor's presence decide together."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +17,14 @@ DOUBTFUL_PRESENCE = 0.3
 """Presence below which a find is taken for a false alarm, whatever speaks for it."""
 
 _LARGEST_ODDS = 12.0  # what is beyond is a matter of float32, not of the picture
+_LEAST_PROBABILITY = 1 / (1 + math.exp(_LARGEST_ODDS))
 _ROUNDING = 1e-6  # of log-odds
 
 
 def log_odds(probability: ArrayLike) -> NDArray[np.float64]:
     """Return ln(p / (1 − p)) of probabilities, not beyond ±12."""
-    least = 1 / (1 + np.exp(_LARGEST_ODDS))
-    clipped = np.clip(np.asarray(probability, np.float64), least, 1 - least)
+    clipped = np.maximum(np.asarray(probability, np.float64), _LEAST_PROBABILITY)
+    clipped = np.minimum(clipped, 1 - _LEAST_PROBABILITY)
     odds: NDArray[np.float64] = np.log(clipped / (1 - clipped))
     return odds
 

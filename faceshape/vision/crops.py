@@ -12,22 +12,23 @@ from numpy.typing import NDArray
 
 from faceshape.vision.geometry import pixel_matrix
 from faceshape.vision.image import RGBImage
+from faceshape.vision.pyramid import Pyramid
 
-__all__ = ["cut_crops", "halved", "warp_crop"]
+__all__ = ["cut_crops", "warp_crop"]
 
 
-def cut_crops(image: RGBImage, transforms: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
+def cut_crops(pyramid: Pyramid, transforms: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
     """Cut square crops (N, side, side, 3) out of one picture, black beyond its border.
 
     Args:
-        image: (H, W, 3).
+        pyramid: the picture.
         transforms: (N, 2, 3) similarities from the picture to the crops, mirrored ones too.
         side: of the crops, pixels.
     """
     crops = np.empty((len(transforms), side, side, 3), np.uint8)
     for crop, transform in zip(crops, transforms, strict=True):
         canvas = np.zeros((side, side, 4), np.uint8)
-        _warp_onto(canvas, image, transform)
+        _warp_onto(canvas, pyramid, transform)
         cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB, dst=crop)
     return crops
 
@@ -48,38 +49,24 @@ def warp_crop(
     """
     crop = np.zeros((side, side, 3), np.uint8) if border is None else border.copy()
     canvas = cv2.cvtColor(crop, cv2.COLOR_RGB2RGBA).astype(np.uint8, copy=False)
-    _warp_onto(canvas, image, transform)
+    _warp_onto(canvas, Pyramid(image), transform)
     cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB, dst=crop)
     return crop
 
 
-def halved(image: RGBImage, times: int) -> RGBImage:
-    """Return a picture (H, W, 3) with half as many rows and columns, so many times.
-
-    A last row or column of an odd number is left out. A mean over 2 × 2 pixels, several times, is
-    faster in OpenCV than one over more pixels at once, and next to the same.
-    """
-    for _ in range(times):
-        height, width = (side // 2 for side in image.shape[:2])
-        even = image[: height * 2, : width * 2]
-        half = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
-        image = half.astype(np.uint8, copy=False)
-    return image
-
-
-def _warp_onto(canvas: NDArray[np.uint8], image: RGBImage, transform: NDArray[np.float64]) -> None:
+def _warp_onto(canvas: NDArray[np.uint8], pyramid: Pyramid, transform: NDArray[np.float64]) -> None:
     """Draw a picture as a transform says, where it is; its last channel means nothing.
 
     OpenCV interpolates four channels in half the time that it takes for three.
 
     Args:
         canvas: (side, side, 4).
-        image: (H, W, 3).
+        pyramid: the picture.
         transform: (2, 3) from the picture to the canvas.
     """
     side = len(canvas)
     (a, b, x), (c, d, y) = transform.tolist()
-    height, width = image.shape[:2]
+    height, width = pyramid.size
     # Halved until sampling it no longer aliases; but no side may vanish, however large the crop is
     # that somebody asks for.
     square = a * a + b * b  # of the scale
@@ -91,10 +78,9 @@ def _warp_onto(canvas: NDArray[np.uint8], image: RGBImage, transform: NDArray[np
     across, down = side / 2 - x, side / 2 - y
     left, right = _span((a * across + c * down) / square, reach, width, step)
     top, bottom = _span((b * across + d * down) / square, reach, height, step)
-    part = image[top:bottom, left:right]
-    if min(part.shape[:2]) < step:  # hardly touches the picture: there is nothing to see
+    if min(bottom - top, right - left) < step:  # hardly touches the picture: nothing to see
         return
-    part = halved(part, halvings)
+    part = pyramid.part(slice(top, bottom), slice(left, right), halvings)
     from_part = [
         [a * step, b * step, a * left + b * top + x],
         [c * step, d * step, c * left + d * top + y],

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from faceshape.types import Detections
 from faceshape.vision.confirmation import log_odds
-from faceshape.vision.crops import halved
 from faceshape.vision.geometry import (
     box_iou,
     ellipse_boxes,
@@ -22,6 +21,7 @@ from faceshape.vision.geometry import (
 )
 from faceshape.vision.image import RGBImage
 from faceshape.vision.networks import OnnxModel
+from faceshape.vision.pyramid import Pyramid
 from faceshape.vision.same_face import Places, distinct, same_faces, turned_against
 
 __all__ = [
@@ -54,15 +54,15 @@ class Detector(Protocol):
 class Search(Protocol):
     """Anything that finds what may be a face, for a closer look."""
 
-    def candidates(self, image: RGBImage) -> Detections:
-        """Return what may be a face of a picture (H, W, 3), best score first.
+    def candidates(self, pyramid: Pyramid) -> Detections:
+        """Return what may be a face of a picture, best score first.
 
         That goes down to scores at which most are false alarms. A face may come twice, as seen
         upright and as seen upside down, where the scores are not clearly for one of them.
         """
         ...
 
-    def overlooked_area(self, image: RGBImage) -> float:
+    def overlooked_area(self, pyramid: Pyramid) -> float:
         """Return how large a face may be, in pixels, and not be among the candidates."""
         ...
 
@@ -95,6 +95,7 @@ class OnnxDetector:
     _SURELY_RIGHT = 4.0
     _MOST_CANDIDATES = 500  # before suppression, so that no picture takes forever
     _SIZE_UNIT = 4.0  # strides that a logarithm of 0 stands for
+    _PAIRS = 7  # of numbers, a cell's geometry: centre, size and five keypoints
 
     def __init__(
         self, model: OnnxModel, smallest_face: float = 20.0, threshold: float | None = None
@@ -123,11 +124,11 @@ class OnnxDetector:
 
     def detect(self, image: RGBImage) -> Detections:
         """Return the faces of a picture; see `Detector`."""
-        return self.sure(self.candidates(image))
+        return self.sure(self.candidates(Pyramid(image)))
 
-    def candidates(self, image: RGBImage) -> Detections:
+    def candidates(self, pyramid: Pyramid) -> Detections:
         """Return what may be a face; see `Search`."""
-        height, width = image.shape[:2]
+        height, width = pyramid.size
         least = min(self._LEAST_FINE_SIDE * self._smallest_inside / max(height, width), 1.0)
         most = math.sqrt(self._MOST_FINE_AREA / (height * width))
         scale = min(max(self._wanted_scale, least), most)
@@ -135,26 +136,26 @@ class OnnxDetector:
         while True:
             last = scale * min(height, width) <= self._LARGEST_INSIDE
             largest = np.inf if last else self._LARGEST_INSIDE / scale
-            passes.append(self._finds(image, scale, smallest, largest))
+            passes.append(self._finds(pyramid, scale, smallest, largest))
             if last:
                 return self._hypotheses(np.concatenate(passes))
             scale *= self._COARSE_SHARE
             smallest = max(self._smallest_face, self._LEAST_COARSE / scale)
 
-    def overlooked_area(self, image: RGBImage) -> float:
+    def overlooked_area(self, pyramid: Pyramid) -> float:
         """Return 0: everything that is wanted is looked for."""
         return 0.0
 
-    def candidates_at(self, image: RGBImage, scale: float, smallest: float) -> Detections:
+    def candidates_at(self, pyramid: Pyramid, scale: float, smallest: float) -> Detections:
         """Return the candidates that one copy shows.
 
         Args:
-            image: the picture.
+            pyramid: the picture.
             scale: of the copy, at most 1.
             smallest: longer side of a face in the copy, pixels.
         """
         least = max(self._smallest_face, smallest / scale)
-        return self._hypotheses(self._finds(image, scale, least, np.inf))
+        return self._hypotheses(self._finds(pyramid, scale, least, np.inf))
 
     def sure(self, candidates: Detections) -> Detections:
         """Return the candidates that the score alone is enough for, each face once."""
@@ -164,52 +165,56 @@ class OnnxDetector:
     def _hypotheses(self, found: NDArray[np.float32]) -> Detections:
         """Return each face once, or twice where two of its finds contradict each other."""
         found = found[np.argsort(-found[:, 0], kind="stable")[: self._MOST_CANDIDATES]]
-        cells = _detections(found)
-        overlaps = box_iou(cells.boxes, cells.boxes)
-        overlaps[turned_against(cells.roll)] = 0
+        boxes, roll = _boxes_and_roll(found)
+        overlaps = box_iou(boxes, boxes)
+        overlaps[turned_against(roll)] = 0
         kept = first_of_each(overlaps > self._SAME_CELLS_IOU)
         # The cells about a face's middle are about equally right: their mean is better than one.
-        share = np.where(overlaps[kept] > self._AGREEING_IOU, cells.scores, 0)
+        share = np.where(overlaps[kept] > self._AGREEING_IOU, found[:, 0], 0)
         share /= share.sum(axis=1, keepdims=True)
         means = share @ found
-        means[:, 0] = cells.scores[kept]
-        faces = _detections(means)
+        scores = found[kept, 0]
+        boxes, roll = _boxes_and_roll(means)
+        faces = Detections(boxes, scores, roll, means[:, 5:].reshape(-1, 5, 2))
         if len(faces) < 2:
             return faces
-        odds, places = log_odds(faces.scores), Places.of_detections(faces)
+        odds, places = log_odds(scores), Places.of_detections(faces)
         undecided = np.abs(odds[:, None] - odds[None]) < self._SURELY_RIGHT
-        undecided &= turned_against(faces.roll)
+        undecided &= turned_against(roll)
         return faces[first_of_each(same_faces(places, places) & ~undecided)]
 
     def _finds(
-        self, image: RGBImage, scale: float, smallest: float, largest: float
+        self, pyramid: Pyramid, scale: float, smallest: float, largest: float
     ) -> NDArray[np.float32]:
         """Return what one copy shows of faces whose longer side is within limits.
 
         Rows (K, 15) of numbers that may be averaged, in the picture's pixels: the score,
         the centre's x and y, the logarithms of width and height, x and y of five keypoints.
         """
-        copy, shrunk = _scaled_copy(image, scale)
+        copy, shrunk = _scaled_copy(pyramid, scale)
         scores, geometry = (output[0] for output in self._model.run(copy[None]))
         likely = np.flatnonzero(scores >= self._least_score)
         centres, strides = (each[likely] for each in _cells(copy.shape[:2], self._strides))
-        values = geometry[likely]
-        found = np.empty((len(likely), 15), np.float32)
+        values = geometry[likely].reshape(-1, self._PAIRS, 2)
+        pixels = strides / shrunk  # of the picture, in a stride
+        found = np.empty((len(likely), 1 + 2 * self._PAIRS), np.float32)
         found[:, 0] = scores[likely]
-        found[:, 1:3] = (centres + values[:, :2] * strides) / shrunk
-        found[:, 3:5] = values[:, 2:4].clip(-4, 4) + np.log(self._SIZE_UNIT * strides / shrunk)
-        found[:, 5:] = np.tile(centres / shrunk, 5) + values[:, 4:] * np.tile(strides / shrunk, 5)
-        size = found[:, 3:5].max(axis=1)
+        pairs = found[:, 1:].reshape(values.shape)
+        # All but the sizes are places; these are overwritten.
+        np.multiply(values, pixels[:, None], out=pairs)
+        pairs += (centres / shrunk)[:, None]
+        sizes = pairs[:, 1] = values[:, 1].clip(-4, 4) + np.log(self._SIZE_UNIT * pixels)
+        size = sizes.max(axis=1)
         within: NDArray[np.float32] = found[(size >= np.log(smallest)) & (size < np.log(largest))]
         return within
 
 
-def _detections(found: NDArray[np.float32]) -> Detections:
-    """Return the detections of rows (K, 15) or of their means."""
-    keypoints = found[:, 5:].reshape(-1, 5, 2)
-    roll = line_roll(keypoints[:, 0], keypoints[:, 1]).astype(np.float32)
-    boxes = ellipse_boxes(found[:, 1:3], np.exp(found[:, 3:5]), roll)
-    return Detections(boxes, found[:, 0], roll, keypoints)
+def _boxes_and_roll(
+    found: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the boxes (K, 4) and the roll (K,) of rows (K, 15) or of their means."""
+    roll = line_roll(found[:, 5:7], found[:, 7:9]).astype(np.float32)
+    return ellipse_boxes(found[:, 1:3], np.exp(found[:, 3:5]), roll), roll
 
 
 @lru_cache(maxsize=16)
@@ -225,31 +230,19 @@ def _cells(
     return np.concatenate(centres).astype(np.float32), np.concatenate(widths).astype(np.float32)
 
 
-def _scaled_copy(image: RGBImage, scale: float) -> tuple[RGBImage, NDArray[np.float32]]:
+def _scaled_copy(pyramid: Pyramid, scale: float) -> tuple[RGBImage, NDArray[np.float32]]:
     """Return a picture scaled and with black to the next multiples of 32, and by how much (2,)."""
     # Halved as often as possible, then interpolated: as good as a mean over fractions of pixels.
-    halvings = max(0, int(np.log2(min(1 / scale, *image.shape[:2]))))
-    image = halved(image, halvings) if halvings < 2 else halved(_quarter(image), halvings - 2)
+    halvings = max(0, int(math.log2(min(1 / scale, *pyramid.size))))
+    image = pyramid.level(halvings)
     height, width = image.shape[:2]
     rest = scale * 2**halvings
     inner = (max(1, round(width * rest)), max(1, round(height * rest)))
     copy = np.zeros((-(-inner[1] // 32) * 32, -(-inner[0] // 32) * 32, 3), np.uint8)
     way = cv2.INTER_CUBIC if rest > 1 else cv2.INTER_LINEAR
     cv2.resize(image, inner, copy[: inner[1], : inner[0]], interpolation=way)
-    shrunk = np.array(inner) / (width, height) / 2**halvings
-    return copy, shrunk.astype(np.float32)
-
-
-def _quarter(image: RGBImage) -> RGBImage:
-    """Return the mean of the inner four of each 4 × 4 pixels of a picture (H, W, 3).
-
-    Reading large pictures takes time, and this reads every second row alone. What a copy so much
-    smaller is good for has many pixels.
-    """
-    height, width = (side // 4 for side in image.shape[:2])
-    whole = image[: height * 4, : width * 4]
-    quarter = cv2.resize(whole, (width, height), interpolation=cv2.INTER_LINEAR)
-    return quarter.astype(np.uint8, copy=False)
+    step = 2**halvings
+    return copy, np.array([inner[0] / (width * step), inner[1] / (height * step)], np.float32)
 
 
 class FirstLook:
@@ -270,18 +263,18 @@ class FirstLook:
 
     def detect(self, image: RGBImage) -> Detections:
         """Return the large faces of a picture; see `Detector`."""
-        return self._detector.sure(self.candidates(image))
+        return self._detector.sure(self.candidates(Pyramid(image)))
 
-    def candidates(self, image: RGBImage) -> Detections:
+    def candidates(self, pyramid: Pyramid) -> Detections:
         """Return what may be a large face; see `Search`."""
-        return self._detector.candidates_at(image, self._scale(image), self._SMALLEST_INSIDE)
+        return self._detector.candidates_at(pyramid, self._scale(pyramid), self._SMALLEST_INSIDE)
 
-    def overlooked_area(self, image: RGBImage) -> float:
+    def overlooked_area(self, pyramid: Pyramid) -> float:
         """See `Search`."""
-        return (self._SURE_INSIDE / self._scale(image)) ** 2
+        return (self._SURE_INSIDE / self._scale(pyramid)) ** 2
 
-    def _scale(self, image: RGBImage) -> float:
-        height, width = image.shape[:2]
+    def _scale(self, pyramid: Pyramid) -> float:
+        height, width = pyramid.size
         by_area = math.sqrt(self._AREA / (height * width))
         return min(1.0, float(self._SIDE / min(height, width)), by_area)
 
@@ -293,11 +286,11 @@ class AllFinds:
         """Take the detector."""
         self._detector = detector
 
-    def candidates(self, image: RGBImage) -> Detections:
+    def candidates(self, pyramid: Pyramid) -> Detections:
         """See `Search`."""
-        return self._detector.detect(image)
+        return self._detector.detect(pyramid.image)
 
-    def overlooked_area(self, image: RGBImage) -> float:
+    def overlooked_area(self, pyramid: Pyramid) -> float:
         """See `Search`."""
         return 0.0
 

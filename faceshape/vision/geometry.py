@@ -5,6 +5,8 @@ first pixel (0.5, 0.5), so that a box (0, 0, W, H) is the whole picture. Roll is
 line from the image-left to the image-right eye, in degrees, clockwise as seen.
 """
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -15,20 +17,26 @@ __all__ = [
     "box_area",
     "box_iou",
     "boxes_along_roll",
-    "centred_transforms",
+    "centred_similarities",
     "corner_shifts",
+    "crop_similarities",
     "crop_transforms",
     "ellipse_boxes",
     "enclosing_boxes",
     "first_of_each",
+    "from_complex",
     "line_roll",
     "non_maximum_suppression",
     "pixel_matrix",
     "similarity_transforms",
+    "to_complex",
     "turn_boxes",
+    "undo_pairs",
     "undo_similarities",
     "wrap_degrees",
 ]
+
+_Real = TypeVar("_Real", np.float32, np.float64)
 
 # Points closer together than this, in pixels, may be one point, which no crop can be filled with.
 _NO_SIZE = 1e-3
@@ -40,8 +48,8 @@ _CORNERS = np.array([0, 1, 1j, 1 + 1j])
 def box_area(boxes: ArrayLike) -> NDArray[np.float64]:
     """Return the areas (N,) of boxes (N, 4) x0 y0 x1 y1; an inverted box has none."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    areas: NDArray[np.float64] = sides[:, 0] * sides[:, 1]
+    width, height = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).T
+    areas: NDArray[np.float64] = width * height
     return areas
 
 
@@ -51,7 +59,8 @@ def box_iou(boxes: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
     others = np.asarray(others, np.float64).reshape(-1, 4)
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.maximum(high - low, 0).prod(axis=2)
+    sides = np.maximum(high - low, 0)
+    shared = sides[..., 0] * sides[..., 1]
     union = box_area(boxes)[:, None] + box_area(others)[None] - shared
     overlaps: NDArray[np.float64] = np.zeros_like(union)
     np.divide(shared, union, out=overlaps, where=union > 0)
@@ -82,8 +91,8 @@ def first_of_each(alike: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 def enclosing_boxes(points: ArrayLike) -> NDArray[np.float32]:
     """Return the tight boxes (N, 4) around points (N, P, 2), P at least 1."""
-    points = np.asarray(points, np.float32)
-    return np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
+    sides = _x_and_y_apart(np.asarray(points, np.float32))
+    return np.concatenate([sides.min(axis=2), sides.max(axis=2)], axis=1)
 
 
 def boxes_along_roll(points: ArrayLike, roll: ArrayLike) -> NDArray[np.float64]:
@@ -93,12 +102,17 @@ def boxes_along_roll(points: ArrayLike, roll: ArrayLike) -> NDArray[np.float64]:
     about its centre, as `crop_transforms` takes it together with the roll.
     """
     turns = _turns(roll)
-    upright = _points(_numbers(points) / turns[:, None])
-    sides = upright.swapaxes(1, 2).copy()  # x and y apart: faster to reduce
+    upright = from_complex(to_complex(points) / turns[:, None])
+    sides = _x_and_y_apart(upright)
     low, high = sides.min(axis=2), sides.max(axis=2)
     half = (high - low) / 2
-    middle = _points(_numbers((low + high) / 2) * turns)
+    middle = from_complex(to_complex((low + high) / 2) * turns)
     return np.concatenate([middle - half, middle + half], axis=1)
+
+
+def _x_and_y_apart(points: NDArray[_Real]) -> NDArray[_Real]:
+    """Return points (N, P, 2) as coordinates (N, 2, P), which are faster to reduce."""
+    return np.ascontiguousarray(points.swapaxes(1, 2))
 
 
 def ellipse_boxes(centres: ArrayLike, sizes: ArrayLike, roll: ArrayLike) -> NDArray[np.float32]:
@@ -135,6 +149,16 @@ def crop_transforms(
 ) -> NDArray[np.float64]:
     """Return the transforms (N, 2, 3) from the picture to upright square crops.
 
+    For the arguments see `crop_similarities`.
+    """
+    return similarity_transforms(crop_similarities(boxes, roll, side, margin))
+
+
+def crop_similarities(
+    boxes: ArrayLike, roll: ArrayLike, side: int, margin: float
+) -> NDArray[np.complex128]:
+    """Return the similarities (N, 2), as pairs of numbers, from the picture to upright crops.
+
     Args:
         boxes: (N, 4) x0 y0 x1 y1; a crop's centre is the box's.
         roll: (N,) degrees; a face of that roll stands upright in the crop.
@@ -144,7 +168,7 @@ def crop_transforms(
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     low, high = boxes[:, :2], boxes[:, 2:]
     scale = side / (margin * (high - low).max(axis=1))
-    return centred_transforms((low + high) / 2, scale / _turns(roll), side)
+    return centred_similarities(to_complex((low + high) / 2), scale / _turns(roll), side)
 
 
 def aligned_transforms(
@@ -172,15 +196,15 @@ def aligned_similarities(
 
     A pair is what a place x + iy is multiplied by, and what is added then.
     """
-    numbers = _numbers(points)
+    numbers = to_complex(points)
     count = numbers.shape[1]
-    turns = np.exp(1j * np.angle(_numbers(lines)))
+    turns = np.exp(1j * np.angle(to_complex(lines)))
     middle = numbers.sum(axis=1) / count
     off = numbers - middle[:, None]
     distance = np.sqrt((off.real**2 + off.imag**2).sum(axis=1) / count)
     distance = np.maximum(distance, _NO_SIZE)
     middle += 1j * below * distance * turns
-    return _centred(middle, side / (reach * distance * turns), side)
+    return centred_similarities(middle, side / (reach * distance * turns), side)
 
 
 def similarity_transforms(pairs: NDArray[np.complex128]) -> NDArray[np.float64]:
@@ -212,26 +236,25 @@ def corner_shifts(
     return farthest / side
 
 
-def centred_transforms(
-    centres: ArrayLike, linear: NDArray[np.complex128], side: int
-) -> NDArray[np.float64]:
-    """Return the transforms (..., 2, 3) that turn and scale, and move a place to a crop's middle.
+def centred_similarities(
+    centres: NDArray[np.complex128], linear: NDArray[np.complex128], side: ArrayLike
+) -> NDArray[np.complex128]:
+    """Return the similarities (..., 2), pairs of numbers, that move places to crops' middles.
 
     Args:
-        centres: (..., 2) the places.
+        centres: (...) the places, as complex numbers.
         linear: (...) numbers that multiply x + iy: the absolute value scales, the angle turns.
-        side: of the crop, pixels.
+        side: of the crops, pixels; one for all or (...).
     """
-    return similarity_transforms(_centred(_numbers(centres), linear, side))
-
-
-def _centred(
-    centres: NDArray[np.complex128], linear: NDArray[np.complex128], side: int
-) -> NDArray[np.complex128]:
-    pairs = np.empty((*centres.shape, 2), np.complex128)
+    pairs = np.empty((*linear.shape, 2), np.complex128)
     pairs[..., 0] = linear
-    pairs[..., 1] = (0.5 + 0.5j) * side - linear * centres
+    pairs[..., 1] = (0.5 + 0.5j) * np.asarray(side) - linear * centres
     return pairs
+
+
+def undo_pairs(pairs: NDArray[np.complex128], points: ArrayLike) -> NDArray[np.float64]:
+    """Map points (N, P, 2) back, each set by the inverse of its own similarity (N, 2)."""
+    return from_complex((to_complex(points) - pairs[:, 1:]) / pairs[:, :1])
 
 
 def _turns(roll: ArrayLike) -> NDArray[np.complex128]:
@@ -240,13 +263,13 @@ def _turns(roll: ArrayLike) -> NDArray[np.complex128]:
     return turns
 
 
-def _numbers(points: ArrayLike) -> NDArray[np.complex128]:
-    """Return points (..., 2) as numbers x + iy (...)."""
+def to_complex(points: ArrayLike) -> NDArray[np.complex128]:
+    """Return points (..., 2) as complex numbers x + iy (...)."""
     return np.ascontiguousarray(points, np.float64).view(np.complex128)[..., 0]
 
 
-def _points(numbers: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Return numbers x + iy (...), contiguous, as points (..., 2)."""
+def from_complex(numbers: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Return complex numbers x + iy (...), contiguous, as points (..., 2)."""
     return numbers.view(np.float64).reshape(*numbers.shape, 2)
 
 

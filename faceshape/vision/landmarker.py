@@ -20,18 +20,18 @@ from faceshape.core.contract import (
     resample,
 )
 from faceshape.core.topology import Topology, load_topology
-from faceshape.vision.close_look import CloseLook
+from faceshape.vision.close_look import CloseLooks
 from faceshape.vision.crops import cut_crops
 from faceshape.vision.geometry import (
     aligned_similarities,
     corner_shifts,
-    crop_transforms,
+    crop_similarities,
     line_roll,
     similarity_transforms,
-    undo_similarities,
+    undo_pairs,
 )
-from faceshape.vision.image import RGBImage
 from faceshape.vision.networks import CPU_ONLY, OnnxModel, Provider, model_entry
+from faceshape.vision.pyramid import Pyramid
 
 __all__ = ["DenseLandmarks", "Landmarker", "eye_line_roll"]
 
@@ -85,7 +85,7 @@ class Landmarker:
         self._below: float = landmarks.entry.facts["input"]["below"]
         factors: Mapping[str, float] | None = landmarks.entry.facts.get("confidence")
         self._expected = None if factors is None else _ExpectedErrors(self.topology, factors)
-        self._close_looks = [CloseLook(model, self.topology) for model in close_looks]
+        self._close_looks = CloseLooks(close_looks, self.topology)
 
     @classmethod
     def shipped(
@@ -105,7 +105,7 @@ class Landmarker:
 
     def locate(
         self,
-        image: RGBImage,
+        pyramid: Pyramid,
         boxes: ArrayLike,
         roll: ArrayLike,
         least_presence: ArrayLike = 0.0,
@@ -113,7 +113,7 @@ class Landmarker:
         """Return the landmarks of the faces in the given boxes.
 
         Args:
-            image: (H, W, 3) RGB.
+            pyramid: the picture.
             boxes: (N, 4) x0 y0 x1 y1, tight around brow to chin.
             roll: (N,) degrees; a face may be off by 45 and more.
             least_presence: (N,) or one for all; a find that turns out to have less has the
@@ -126,10 +126,10 @@ class Landmarker:
             points = resample(nobody, self.topology)
             confidence = None if self._expected is None else np.empty(points.shape[:2], np.float32)
             return DenseLandmarks(nobody, points, nothing, nothing, confidence)
-        rolls = np.broadcast_to(np.asarray(roll, np.float32), len(boxes))
-        least = np.broadcast_to(np.asarray(least_presence, np.float32), len(boxes))
+        rolls = np.full(len(boxes), roll, np.float32)
+        least = np.full(len(boxes), least_presence, np.float32)
         batches = [slice(start, start + _BATCH) for start in range(0, len(boxes), _BATCH)]
-        parts = [self._look(image, boxes[some], rolls[some], least[some]) for some in batches]
+        parts = [self._look(pyramid, boxes[some], rolls[some], least[some]) for some in batches]
         dense, presence, spread = map(np.concatenate, zip(*parts, strict=True))
         points = resample(dense, self.topology)
         confidence = None if self._expected is None else self._expected(spread, points)
@@ -137,28 +137,28 @@ class Landmarker:
         return DenseLandmarks(dense, points, presence, roll, confidence)
 
     def first_presence(
-        self, image: RGBImage, boxes: ArrayLike, roll: ArrayLike
+        self, pyramid: Pyramid, boxes: ArrayLike, roll: ArrayLike
     ) -> NDArray[np.float32]:
         """Return what the first look makes of presence (N,), at a part of the cost.
 
         It is less sure than what `locate` returns; for the arguments see there.
         """
-        crops = crop_transforms(boxes, roll, self._alignment.side, self._margin)
-        presence: NDArray[np.float32] = self._alignment.look(image, crops)[1]
+        crops = crop_similarities(boxes, roll, self._alignment.side, self._margin)
+        presence: NDArray[np.float32] = self._alignment.look(pyramid, crops)[1]
         return presence
 
     def _look(
         self,
-        image: RGBImage,
+        pyramid: Pyramid,
         boxes: NDArray[np.float32],
         roll: NDArray[np.float32],
         least_presence: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return dense landmarks (N, P, 2), presence (N,) and spread (N, P or 0) in pixels."""
-        crops = crop_transforms(boxes, roll, self._alignment.side, self._margin)
-        first, _, _ = self._alignment.look(image, crops)
+        crops = crop_similarities(boxes, roll, self._alignment.side, self._margin)
+        first, _, _ = self._alignment.look(pyramid, crops)
         aligned = self._aligned(first)
-        dense, presence, spread = self._exact.look(image, similarity_transforms(aligned))
+        dense, presence, spread = self._exact.look(pyramid, aligned)
         present = np.flatnonzero(presence >= least_presence)
         if not len(present):
             return dense, presence, spread
@@ -170,12 +170,9 @@ class Landmarker:
                 break
             unsettled = unsettled[off]
             aligned[unsettled] = wanted[off]
-            crops = similarity_transforms(aligned[unsettled])
-            dense[unsettled], _, spread[unsettled] = self._exact.look(image, crops)
-        refined = dense[present]
-        for close_look in self._close_looks:
-            refined = close_look.refine(image, refined)
-        dense[present] = refined
+            crops = aligned[unsettled]
+            dense[unsettled], _, spread[unsettled] = self._exact.look(pyramid, crops)
+        dense[present] = self._close_looks.refine(pyramid, dense[present])
         return dense, presence, spread
 
     def _aligned(self, dense: NDArray[np.float32]) -> NDArray[np.complex128]:
@@ -192,15 +189,21 @@ class _Regressor:
         self._model = model
 
     def look(
-        self, image: RGBImage, transforms: NDArray[np.float64]
+        self, pyramid: Pyramid, pairs: NDArray[np.complex128]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Return dense landmarks (N, P, 2), presence (N,) and spread (N, P or 0) in pixels."""
-        in_crop, presence, *spreads = self._model.run(cut_crops(image, transforms, self.side))
-        dense = undo_similarities(transforms, in_crop * self.side).astype(np.float32)
+        """Look at the crops of some similarities (N, 2).
+
+        Returns:
+            Dense landmarks (N, P, 2), presence (N,) and spread (N, P or 0), in the picture's
+            pixels.
+        """
+        crops = cut_crops(pyramid, similarity_transforms(pairs), self.side)
+        in_crop, presence, *spreads = self._model.run(crops)
+        dense = undo_pairs(pairs, in_crop * self.side).astype(np.float32)
         if not spreads:
             return dense, presence, np.empty((len(dense), 0), np.float32)
-        pixels = self.side / np.hypot(*transforms[:, 0, :2].T)
-        return dense, presence, spreads[0] * pixels[:, None].astype(np.float32)
+        pixels = self.side / np.abs(pairs[:, :1])
+        return dense, presence, spreads[0] * pixels.astype(np.float32)
 
 
 class _ExpectedErrors:

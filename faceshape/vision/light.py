@@ -20,8 +20,10 @@ def lit(image: RGBImage) -> RGBImage:
     """
     step = max(1, min(image.shape[:2]) // _LOOKED_AT)
     red, green, blue = image[::step, ::step].transpose(2, 0, 1)
+    place = int(0.99 * green.size)
+    if np.count_nonzero(green >= _BRIGHT_ENOUGH) >= green.size - place:
+        return image  # most often, and one colour tells
     levels = np.maximum(np.maximum(red, green), blue)
-    place = int(0.99 * levels.size)
     top = float(np.partition(levels, place, axis=None)[place])
     if not _BLACK <= top < _BRIGHT_ENOUGH:
         return image

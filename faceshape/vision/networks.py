@@ -183,6 +183,7 @@ class OnnxModel:
         self._providers = providers
         self._session = self._open()
         self._input: str = self._session.get_inputs()[0].name
+        self._outputs: list[str] = [each.name for each in self._session.get_outputs()]
         self._opening = threading.Lock()
         _models.add(self)
 
@@ -194,7 +195,7 @@ class OnnxModel:
         """
         session = self._session or self._reopened()
         try:
-            outputs: list[NDArray[np.float32]] = session.run(None, {self._input: batch})
+            outputs: list[NDArray[np.float32]] = session.run(self._outputs, {self._input: batch})
         except Exception as error:  # its exception classes have no common base
             raise ModelError(f"{self.entry.name} failed on {batch.shape}: {error}") from error
         return outputs

@@ -16,12 +16,12 @@ from faceshape.core.contract import interocular_distance, resample
 from faceshape.vision.close_look import (
     Part,
     face_part,
-    part_transforms,
     patch_frames,
     patch_transforms,
 )
 from faceshape.vision.crops import cut_crops, warp_crop
 from faceshape.vision.geometry import apply_transforms
+from faceshape.vision.pyramid import Pyramid
 from scripts.close_look.network import EyeNetwork, MouthNetwork
 from scripts.labels.consensus import DENSE, PROFILE
 from scripts.landmarks.data import Faces, apparent_yaw, mouth_opening, turned_far
@@ -65,7 +65,9 @@ class Recipe:
 
     def engine_transforms(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the transforms (N, G, 2, 3) of the patches that the engine cuts for landmarks."""
-        return part_transforms(dense, self.part, self.network.side, self.extent)
+        centres, distance, roll = patch_frames(dense, self.part)
+        reach = np.repeat(self.extent * distance[:, None], centres.shape[1], axis=1)
+        return patch_transforms(centres, reach, roll[:, None], self.network.side)
 
     def in_patches(
         self, dense: NDArray[np.float32], transforms: NDArray[np.float64]
@@ -150,7 +152,7 @@ class TrainingPatches(Dataset):
         window = random_damage(window, dense[list(PROFILE)] / len(window), background, rng)
         looks = np.repeat(dense[None], LOOKS, axis=0)
         transforms = recipe.random_transforms(looks, rng)
-        patches = cut_crops(window, transforms.reshape(-1, 2, 3), recipe.network.side)
+        patches = cut_crops(Pyramid(window), transforms.reshape(-1, 2, 3), recipe.network.side)
         patches = patches.reshape(*transforms.shape[:2], *patches.shape[1:])
         points = recipe.in_patches(looks, transforms)
         if recipe.name == "mouth" and rng.random() < 0.5:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from faceshape.core.contract import GROUPS, interocular_distance, resample
 from faceshape.vision.crops import cut_crops
 from faceshape.vision.geometry import undo_similarities
+from faceshape.vision.pyramid import Pyramid
 from scripts.close_look.data import RECIPES, Recipe, TrainingPatches, mean_part
 from scripts.labels.consensus import DENSE
 from scripts.landmarks.data import Faces, load_backgrounds, load_faces
@@ -51,7 +52,7 @@ class Validation:
         side = recipe.network.side
         patches = np.stack(
             [
-                cut_crops(faces.pictures[i], each, side)
+                cut_crops(Pyramid(faces.pictures[i]), each, side)
                 for i, each in zip(chosen, transforms, strict=True)
             ]
         )

@@ -17,6 +17,7 @@ from benchmarks.accuracy.human import PARTS, HumanSet, face_means, human_errors,
 from faceshape.core.contract import GROUPS
 from faceshape.vision.landmarker import DenseLandmarks, Landmarker
 from faceshape.vision.networks import OnnxModel, model_entry
+from faceshape.vision.pyramid import Pyramid
 from scripts.labels.choose import GROUPS_OF_PART
 from scripts.training.manifest import record
 
@@ -35,7 +36,7 @@ def expected_and_found(
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Return for each part the expected and the true mean errors (N,) of faces, in %."""
     located: list[DenseLandmarks] = [
-        landmarker.locate(picture, box[None], [0.0])
+        landmarker.locate(Pyramid(picture), box[None], [0.0])
         for picture, box in zip(faces.pictures, faces.boxes, strict=True)
     ]
     points = np.concatenate([each.points for each in located])

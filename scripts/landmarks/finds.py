@@ -21,6 +21,7 @@ from faceshape.vision.geometry import box_area, enclosing_boxes, line_roll, wrap
 from faceshape.vision.landmarker import Landmarker
 from faceshape.vision.light import lit
 from faceshape.vision.networks import OnnxModel, model_entry
+from faceshape.vision.pyramid import Pyramid
 from scripts.detector.data import LabelledPictures, load_scenes
 
 _SMALLEST = 12.0  # pixels; what is smaller has no landmarks to speak of
@@ -116,9 +117,9 @@ def finds_in(
     for i, picture in enumerate(tqdm(scenes.pictures, disable=None)):
         if scenes.validation[i]:
             continue
-        bright = lit(picture)
-        found = detector.candidates(bright)
-        located = landmarker.locate(bright, found.boxes, found.roll)
+        pyramid = Pyramid(lit(picture))
+        found = detector.candidates(pyramid)
+        located = landmarker.locate(pyramid, found.boxes, found.roll)
         boxes = enclosing_boxes(located.dense)
         centre, side = (boxes[:, :2] + boxes[:, 2:]) / 2, np.sqrt(box_area(boxes))
         answers = judged(centre, side, located.roll, scenes, scenes.faces_of(i))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from faceshape.vision.crops import halved, warp_crop
+from faceshape.vision.crops import warp_crop
 from faceshape.vision.geometry import (
     aligned_transforms,
     apply_transforms,
@@ -20,6 +20,7 @@ from faceshape.vision.geometry import (
     enclosing_boxes,
     pixel_matrix,
 )
+from faceshape.vision.pyramid import Pyramid
 
 Picture = NDArray[np.uint8]
 
@@ -135,7 +136,7 @@ def _warp_stretched(picture: Picture, transform: NDArray, border: Picture) -> Pi
     scale = np.sqrt(abs(np.linalg.det(transform[:, :2])))
     halvings = max(0, int(-np.log2(scale)))
     if min(picture.shape[:2]) >= 2 * 2**halvings:
-        picture = halved(picture, halvings)
+        picture = Pyramid(picture).level(halvings)
         transform = np.hstack([transform[:, :2] * 2**halvings, transform[:, 2:]])
     canvas = cv2.cvtColor(border, cv2.COLOR_RGB2RGBA)
     cv2.warpAffine(

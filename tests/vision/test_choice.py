@@ -7,8 +7,9 @@ from faceshape.types import Detections
 from faceshape.vision.choice import FaceChooser, landmark_areas
 from faceshape.vision.confirmation import PRESENCE_ALONE, Confirmation
 from faceshape.vision.landmarker import DenseLandmarks
+from faceshape.vision.pyramid import Pyramid
 
-PICTURE = np.zeros((1000, 1000, 3), np.uint8)
+PICTURE = Pyramid(np.zeros((1000, 1000, 3), np.uint8))
 
 
 class Eyes:
@@ -20,15 +21,15 @@ class Eyes:
     def __init__(self, truth):
         self.truth, self.seen = truth, 0
 
-    def locate(self, image, boxes, roll, least_presence=0.0):
+    def locate(self, pyramid, boxes, roll, least_presence=0.0):
         self.seen += len(boxes)
         rows = [self.truth[tuple(np.round(box).astype(int))] for box in boxes]
         points = np.stack([self.face(*row[:3]) for row in rows])
         presence = np.float32([row[3] for row in rows])
         return DenseLandmarks(points[:, :10], points, presence, np.float32(roll))
 
-    def first_presence(self, image, boxes, roll):
-        located = self.locate(image, boxes, roll)
+    def first_presence(self, pyramid, boxes, roll):
+        located = self.locate(pyramid, boxes, roll)
         self.seen -= len(boxes)
         return located.presence
 

@@ -4,10 +4,11 @@ import pytest
 
 from faceshape.core.contract import interocular_distance, resample
 from faceshape.core.topology import CURVES, load_topology
-from faceshape.vision.close_look import CloseLook, face_part, part_transforms
+from faceshape.vision.close_look import CloseLooks, face_part, patch_frames, patch_transforms
 from faceshape.vision.crops import cut_crops
 from faceshape.vision.landmarker import Landmarker
 from faceshape.vision.networks import OnnxModel, model_entry
+from faceshape.vision.pyramid import Pyramid
 
 TOPOLOGY = load_topology("dense166")
 EYES = face_part("eyes", TOPOLOGY)
@@ -16,20 +17,28 @@ PUPILS = POINTS[:, -1]
 
 
 @pytest.fixture(scope="module")
-def refiner() -> CloseLook:
-    return CloseLook(OnnxModel(model_entry("eyes"), threads=1), TOPOLOGY)
+def refiner() -> CloseLooks:
+    return CloseLooks([OnnxModel(model_entry("eyes"), threads=1)], TOPOLOGY)
 
 
 @pytest.fixture(scope="module")
 def dense(portrait, face) -> np.ndarray:
     """What the networks of the whole face say of the astronaut."""
     models = [OnnxModel(model_entry(name), threads=1) for name in ("alignment", "landmarks")]
-    return Landmarker(*models).locate(portrait, face.box, [face.roll]).dense
+    return Landmarker(*models).locate(Pyramid(portrait), face.box, [face.roll]).dense
+
+
+def transforms_to(name: str, dense: np.ndarray) -> np.ndarray:
+    """The transforms (N, G, 2, 3) to the patches that the training sees, without errors."""
+    geometry, part = model_entry(name).facts["input"], face_part(name, TOPOLOGY)
+    centres, distance, roll = patch_frames(dense, part)
+    reach = np.tile(geometry["extent"] * distance[:, None], len(part.points))
+    return patch_transforms(centres, reach, roll[:, None], geometry["side"])
 
 
 def patches(image: np.ndarray, dense: np.ndarray) -> np.ndarray:
-    transforms = part_transforms(dense, EYES, 40, 0.6)
-    return cut_crops(image, transforms.reshape(-1, 2, 3), 40)
+    transforms = transforms_to("eyes", dense)
+    return cut_crops(Pyramid(image), transforms.reshape(-1, 2, 3), 40)
 
 
 def mirrored(image: np.ndarray, dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +60,7 @@ def test_the_right_eye_is_seen_as_the_left_one_of_the_mirrored_picture(portrait,
 
 
 def test_a_patch_shows_the_eye_upright_in_its_middle(dense):
-    [both] = part_transforms(dense, EYES, 40, 0.6)
+    [both] = transforms_to("eyes", dense)
     for transform, rows in zip(both, POINTS, strict=True):
         lids = dense[0, rows[:-1]] @ transform[:, :2].T + transform[:, 2]
         np.testing.assert_allclose(lids.mean(axis=0), 20, atol=1e-3)
@@ -60,10 +69,40 @@ def test_a_patch_shows_the_eye_upright_in_its_middle(dense):
         assert abs(outer[1] - inner[1]) < 4
 
 
+class Watched:
+    """A close look's network, which remembers its patches and answers with their middles."""
+
+    def __init__(self, name):
+        self.entry = model_entry(name)
+
+    def run(self, batch):
+        self.batch = batch
+        points = face_part(self.entry.name, TOPOLOGY).points
+        return [np.full((len(batch), *points.shape, 2), 0.5, np.float32)]
+
+
+def test_all_parts_are_seen_in_the_patches_that_the_training_cuts(portrait, dense):
+    both = np.concatenate([dense, dense @ np.float32([[0.6, 0.3], [-0.3, 0.6]]) + [40, 20]])
+    both = both.astype(np.float32)
+    watched = [Watched(name) for name in ("eyes", "mouth")]
+    refined = CloseLooks(watched, TOPOLOGY).refine(Pyramid(portrait), both)
+    for network in watched:
+        name, part = network.entry.name, face_part(network.entry.name, TOPOLOGY)
+        transforms = transforms_to(name, both)
+        crops = cut_crops(Pyramid(portrait), transforms.reshape(-1, 2, 3), network.batch.shape[2])
+        off = crops.reshape(network.batch.shape).astype(int) - network.batch
+        assert np.abs(off).max() <= 4  # OpenCV rounds places to 1/32 pixel
+        middles = patch_frames(both, part)[0][:, :, None]
+        before = both[:, part.points]
+        expected = before + part.share * (middles - before)
+        np.testing.assert_allclose(refined[:, part.points], expected, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["eyes", "mouth"])
 def test_nothing_but_the_part_is_moved(name, portrait, dense):
     before, points = dense.copy(), face_part(name, TOPOLOGY).points
-    refined = CloseLook(OnnxModel(model_entry(name), threads=1), TOPOLOGY).refine(portrait, dense)
+    close_looks = CloseLooks([OnnxModel(model_entry(name), threads=1)], TOPOLOGY)
+    refined = close_looks.refine(Pyramid(portrait), dense)
     assert (dense == before).all()
     others = np.setdiff1d(np.arange(TOPOLOGY.points), points)
     assert (refined[:, others] == dense[:, others]).all()
@@ -86,33 +125,34 @@ def test_a_part_that_there_is_not_is_an_error():
 
 @pytest.mark.parametrize("shift", [[3, 0], [-3, 0], [0, 3], [0, -3]])
 def test_lips_are_found_where_the_first_look_put_them_wrongly(portrait, dense, shift):
-    look = CloseLook(OnnxModel(model_entry("mouth"), threads=1), TOPOLOGY)
+    look = CloseLooks([OnnxModel(model_entry("mouth"), threads=1)], TOPOLOGY)
     [points] = face_part("mouth", TOPOLOGY).points
     wrong = dense.copy()
     wrong[:, points] += np.float32(shift)
-    expected, found = (look.refine(portrait, each)[0, points] for each in (dense, wrong))
+    expected, found = (look.refine(Pyramid(portrait), each)[0, points] for each in (dense, wrong))
     off = np.linalg.norm(found - expected, axis=1).mean() / np.linalg.norm(shift)
     assert off < 0.6
 
 
 def test_a_mirrored_face_gets_mirrored_eyes(refiner, portrait, dense):
-    expected = mirrored(portrait, refiner.refine(portrait, dense))[1]
-    found = refiner.refine(*mirrored(portrait, dense))
+    expected = mirrored(portrait, refiner.refine(Pyramid(portrait), dense))[1]
+    image, turned = mirrored(portrait, dense)
+    found = refiner.refine(Pyramid(image), turned)
     np.testing.assert_allclose(found, expected, atol=0.05)
 
 
 def test_faces_do_not_influence_each_other(refiner, portrait, dense):
     moved = dense + np.float32([[[2, -1]]])
-    together = refiner.refine(portrait, np.concatenate([dense, moved]))
-    np.testing.assert_allclose(together[:1], refiner.refine(portrait, dense), atol=1e-3)
-    np.testing.assert_allclose(together[1:], refiner.refine(portrait, moved), atol=1e-3)
+    together = refiner.refine(Pyramid(portrait), np.concatenate([dense, moved]))
+    np.testing.assert_allclose(together[:1], refiner.refine(Pyramid(portrait), dense), atol=1e-3)
+    np.testing.assert_allclose(together[1:], refiner.refine(Pyramid(portrait), moved), atol=1e-3)
 
 
 def test_pupils_lie_in_the_irises(refiner, portrait, dense):
     """Sideways, that is: up and down the lashes are as dark as an iris."""
     grey = cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY).astype(float)
     y, x = np.mgrid[: portrait.shape[0], : portrait.shape[1]] + 0.5
-    for pupil in refiner.refine(portrait, dense)[0, PUPILS]:
+    for pupil in refiner.refine(Pyramid(portrait), dense)[0, PUPILS]:
         disc = np.hypot(x - pupil[0], y - pupil[1]) < 5
         darkness = np.maximum(np.percentile(grey[disc], 40) - grey, 0) * disc
         assert abs((x * darkness).sum() / darkness.sum() - pupil[0]) < 1
@@ -122,7 +162,7 @@ def test_pupils_lie_in_the_irises(refiner, portrait, dense):
 def test_eyes_are_found_where_the_first_look_put_them_wrongly(refiner, portrait, dense, shift):
     wrong = dense.copy()
     wrong[:, POINTS] += np.float32(shift)
-    expected, found = refiner.refine(portrait, dense)[0], refiner.refine(portrait, wrong)[0]
+    expected, found = (refiner.refine(Pyramid(portrait), each)[0] for each in (dense, wrong))
     off = np.linalg.norm(found - expected, axis=1) / np.linalg.norm(shift)
     assert off[PUPILS].max() < 0.35
     assert off[POINTS[:, :-1]].max() < 0.7  # of which 0.3 are the first look's share
@@ -131,14 +171,14 @@ def test_eyes_are_found_where_the_first_look_put_them_wrongly(refiner, portrait,
 @pytest.mark.parametrize("step", [-2, 2])
 def test_pupils_follow_the_gaze(refiner, portrait, dense, step):
     """Both irises are moved sideways by two pixels, and nothing else."""
-    [before] = refiner.refine(portrait, dense)
+    [before] = refiner.refine(Pyramid(portrait), dense)
     y, x = np.mgrid[: portrait.shape[0], : portrait.shape[1]] + 0.5
     shift = np.zeros(portrait.shape[:2])
     for pupil in before[PUPILS]:
         shift += step * np.exp(-((np.hypot(x - pupil[0], y - pupil[1]) / 6) ** 4))
     across, down = (x - 0.5 - shift).astype(np.float32), (y - 0.5).astype(np.float32)
     gazing = cv2.remap(portrait, across, down, cv2.INTER_LINEAR)
-    [after] = refiner.refine(gazing, dense)
+    [after] = refiner.refine(Pyramid(gazing), dense)
     moved = (after - before)[PUPILS]
     assert (moved[:, 0] / step > 0.4).all()
     assert (np.abs(moved[:, 1]) < 0.5).all()
@@ -149,4 +189,4 @@ def test_pupils_follow_the_gaze(refiner, portrait, dense, step):
 def test_eyes_outside_the_picture_are_no_crash(refiner, dense, size):
     tiny = np.full((*size, 3), 128, np.uint8)
     far = np.concatenate([dense, dense + 1e5, dense * 1e-3, dense * 1e3]).astype(np.float32)
-    assert np.isfinite(refiner.refine(tiny, far)).all()
+    assert np.isfinite(refiner.refine(Pyramid(tiny), far)).all()

@@ -2,8 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from faceshape.vision.crops import cut_crops, halved, warp_crop
+from faceshape.vision.crops import cut_crops, warp_crop
 from faceshape.vision.geometry import apply_transforms, crop_transforms
+from faceshape.vision.pyramid import Pyramid
 
 
 @pytest.mark.parametrize("scale", [0.1, 0.3, 0.7, 1, 3])
@@ -26,12 +27,12 @@ def test_a_crop_shows_a_place_where_the_transform_says(scale):
 def test_crops_of_a_batch_are_the_single_ones(portrait):
     boxes = [[60, 40, 180, 200], [-50, -50, 30, 30], [0, 0, 256, 256], [900, 900, 950, 950]]
     transforms = crop_transforms(boxes, [10, -40, 180, 0], 48, 1.2)
-    crops = cut_crops(portrait, transforms, 48)
+    crops = cut_crops(Pyramid(portrait), transforms, 48)
     assert crops.shape == (4, 48, 48, 3)
     for crop, transform in zip(crops, transforms, strict=True):
         assert (crop == warp_crop(portrait, transform, 48)).all()
     assert not crops[3].any()
-    assert cut_crops(portrait, np.empty((0, 2, 3)), 48).shape == (0, 48, 48, 3)
+    assert cut_crops(Pyramid(portrait), np.empty((0, 2, 3)), 48).shape == (0, 48, 48, 3)
 
 
 def test_a_mirrored_transform_gives_the_mirrored_crop(portrait):
@@ -50,14 +51,3 @@ def test_beyond_the_picture_is_the_border():
     assert (framed[:19] == 7).all()
     assert (framed[21:59, 21:59] == 200).all()
     assert (border == 7).all()
-
-
-@pytest.mark.parametrize("times", [0, 1, 2, 3])
-def test_halving_gives_the_mean_of_each_square(astronaut, times):
-    step = 2**times
-    picture = astronaut[: 203 // step * step + min(times, 1), :300]  # an odd row is left out
-    found = halved(picture, times)
-    rows, columns = (side // step for side in picture.shape[:2])
-    squares = picture[: rows * step, : columns * step].reshape(rows, step, columns, step, 3)
-    assert found.shape == (rows, columns, 3)
-    assert np.abs(found - squares.mean(axis=(1, 3))).max() <= 0.5 * times

@@ -14,6 +14,7 @@ from faceshape.vision.detector import (
 )
 from faceshape.vision.geometry import box_iou, enclosing_boxes, turn_boxes, wrap_degrees
 from faceshape.vision.networks import OnnxModel, model_entry
+from faceshape.vision.pyramid import Pyramid
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +264,7 @@ def test_a_face_that_fills_the_picture_is_found(own, astronaut, face, margin, si
 def test_candidates_go_further_down_and_detections_are_sure_ones(own, astronaut):
     facts = model_entry("detector").facts
     half = np.ascontiguousarray(astronaut[:, 150:])
-    candidates, found = own.candidates(half), own.detect(half)
+    candidates, found = own.candidates(Pyramid(half)), own.detect(half)
     assert len(found) < len(candidates)
     assert found.scores.min() >= facts["threshold"] > candidates.scores.min()
     assert candidates.scores.min() >= facts["least_score"]

@@ -11,7 +11,7 @@ from faceshape.vision.geometry import (
     box_area,
     box_iou,
     boxes_along_roll,
-    centred_transforms,
+    centred_similarities,
     corner_shifts,
     crop_transforms,
     ellipse_boxes,
@@ -19,7 +19,9 @@ from faceshape.vision.geometry import (
     non_maximum_suppression,
     pixel_matrix,
     similarity_transforms,
+    to_complex,
     turn_boxes,
+    undo_pairs,
     undo_similarities,
     wrap_degrees,
 )
@@ -174,11 +176,11 @@ def test_aligned_crops_show_points_upright_in_one_place_and_size(roll, scale):
     np.testing.assert_allclose(crops, before, atol=1e-6)
 
 
-def test_centred_transforms_move_places_to_the_middle():
-    centres = np.array([[[30.0, 7.0], [-4.0, 50.0]]])
-    transforms = centred_transforms(centres, np.array([[2j, 0.5]]), 40)
-    assert transforms.shape == (1, 2, 2, 3)
-    places = apply_transforms(transforms[0], [[[30, 7], [31, 7]], [[-4, 50], [-4, 52]]])
+def test_centred_similarities_move_places_to_the_middle():
+    points = np.array([[[30.0, 7.0], [31.0, 7.0]], [[-4.0, 50.0], [-4.0, 52.0]]])
+    pairs = centred_similarities(to_complex(points[:, 0]), np.array([2j, 0.5]), 40)
+    places = apply_transforms(similarity_transforms(pairs), points)
+    np.testing.assert_allclose(undo_pairs(pairs, places), points)
     # The first is turned by a quarter, clockwise as seen, and doubled; the second halved.
     np.testing.assert_allclose(places, [[[20, 20], [20, 22]], [[20, 20], [20, 21]]])
 

@@ -11,6 +11,7 @@ from faceshape.vision.close_look import face_part
 from faceshape.vision.geometry import enclosing_boxes
 from faceshape.vision.landmarker import Landmarker, eye_line_roll
 from faceshape.vision.networks import OnnxModel, model_entry
+from faceshape.vision.pyramid import Pyramid
 
 NETWORKS = ("alignment", "landmarks", "eyes", "mouth")
 
@@ -122,7 +123,7 @@ def test_eye_line_roll_is_clockwise():
 def test_close_looks_move_eyes_and_mouth_and_nothing_else(portrait, box):
     models = [OnnxModel(model_entry(name), threads=1) for name in NETWORKS]
     far, near = Landmarker(*models[:2]), Landmarker(*models)
-    before, after = (each.locate(portrait, box, [0]) for each in (far, near))
+    before, after = (each.locate(Pyramid(portrait), box, [0]) for each in (far, near))
     parts = (face_part(name, near.topology).points.ravel() for name in ("eyes", "mouth"))
     moved = np.concatenate(list(parts))
     others = np.setdiff1d(np.arange(near.topology.points), moved)
@@ -137,9 +138,9 @@ def test_what_is_hardly_present_is_not_looked_at_again(portrait, box):
     landmarker = Landmarker.shipped(threads=1)
     coat = np.add(box, [0, 150, 0, 150])
     boxes = np.concatenate([box, coat])
-    thorough = landmarker.locate(portrait, boxes, 0)
+    thorough = landmarker.locate(Pyramid(portrait), boxes, 0)
     assert thorough.presence[1] < 0.5 < thorough.presence[0]
-    quick = landmarker.locate(portrait, boxes, 0, least_presence=[0.5, 0.5])
+    quick = landmarker.locate(Pyramid(portrait), boxes, 0, least_presence=[0.5, 0.5])
     assert (quick.presence == thorough.presence).all()
     np.testing.assert_allclose(quick.dense[0], thorough.dense[0], atol=0.01)
     assert np.abs(quick.dense[1] - thorough.dense[1]).max() > 0.1
@@ -166,7 +167,7 @@ def test_without_a_calibration_there_is_no_confidence(portrait, box):
     models = [OnnxModel(model_entry(name), threads=1) for name in NETWORKS[:2]]
     facts = {k: v for k, v in models[1].entry.facts.items() if k != "confidence"}
     models[1].entry = replace(models[1].entry, facts=facts)
-    assert Landmarker(*models).locate(portrait, box, [0]).confidence is None
+    assert Landmarker(*models).locate(Pyramid(portrait), box, [0]).confidence is None
 
 
 def test_a_face_that_is_cut_through_an_eye_keeps_the_other_one(engine, portrait, face):
