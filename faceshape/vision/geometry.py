@@ -125,8 +125,7 @@ def ellipse_boxes(centres: ArrayLike, sizes: ArrayLike, roll: ArrayLike) -> NDAr
     """
     centres = np.asarray(centres, np.float32).reshape(-1, 2)
     half = np.asarray(sizes, np.float32).reshape(-1, 2) / 2
-    angle = np.radians(np.asarray(roll, np.float32).reshape(-1))
-    across = np.stack([np.cos(angle), np.sin(angle)], axis=1)  # the width's share in x and y
+    across = from_complex(_turns(roll))  # the width's share in x and y
     reach = np.hypot(half[:, :1] * across, half[:, 1:] * across[:, ::-1])
     return np.concatenate([centres - reach, centres + reach], axis=1).astype(np.float32)
 

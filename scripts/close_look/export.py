@@ -13,11 +13,26 @@ import torch
 from torch import Tensor, nn
 
 from scripts.close_look.data import RECIPES
+from scripts.close_look.network import EyeNetwork, MouthNetwork
 from scripts.close_look.train import Validation, part_option
 from scripts.labels.consensus import DENSE
 from scripts.landmarks.data import load_faces
+from scripts.landmarks.network import PIXEL_MIDDLE, PIXEL_UNIT
 from scripts.training.manifest import MODELS, record
-from scripts.training.shipped_models import write_onnx
+from scripts.training.shipped_models import over_pixels, write_onnx
+
+
+class Deployed(nn.Module):
+    """The network as it is shipped: nothing is transposed."""
+
+    def __init__(self, network: EyeNetwork | MouthNetwork) -> None:
+        super().__init__()
+        self.network = over_pixels(network, PIXEL_UNIT)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        return self.network.answer(
+            patches.reshape(-1, 1, self.network.side, 3 * self.network.side).float() - PIXEL_MIDDLE
+        )
 
 
 class Shipped(nn.Module):
@@ -44,7 +59,7 @@ def main(name: str, weights: Path, data: Path) -> None:
     network.eval()
     path, side = MODELS / f"{name}.onnx", recipe.network.side
     example = torch.zeros(1, groups, side, side, 3, dtype=torch.uint8)
-    write_onnx(network, example, ["patches", "landmarks"], path)
+    write_onnx(Deployed(network).eval(), example, ["patches", "landmarks"], path)
     shipped, cpu = Shipped(path), torch.device("cpu")
     validation = Validation.of(load_faces(data / "faces"), recipe)
     with torch.inference_mode():

@@ -3,7 +3,19 @@
 import torch
 from torch import Tensor, nn
 
-from scripts.landmarks.network import FusedBlock, InvertedResidual, conv_norm, stage
+from scripts.landmarks.network import (
+    PIXEL_MIDDLE,
+    PIXEL_UNIT,
+    FusedBlock,
+    InvertedResidual,
+    conv_norm,
+    stage,
+)
+
+
+def planes(patches: Tensor) -> Tensor:
+    """Return patches (B, G, S, S, 3), 0 to 255, as the trunk sees them (B G, 3, S, S)."""
+    return (patches.flatten(0, 1).permute(0, 3, 1, 2).float() - PIXEL_MIDDLE) / PIXEL_UNIT
 
 
 class EyeNetwork(nn.Module):
@@ -30,12 +42,17 @@ class EyeNetwork(nn.Module):
         self.register_buffer("mean_shape", mean_shape)
 
     def forward(self, patches: Tensor) -> Tensor:
-        x = (patches.flatten(0, 1).permute(0, 3, 1, 2).float() - 127.5) / 64.0
+        return self.answer(planes(patches))
+
+    def answer(self, x: Tensor) -> Tensor:
+        """Return what `forward` does, of patches (2 B, ...) as `planes` gives them."""
         fine = self.stage4(self.stem(x))
         features = torch.cat([self.fine(fine), self.coarse(self.stage8(fine))], dim=1)
-        own, other = (part(features).unflatten(0, (-1, 2)) for part in (self.own, self.other))
+        own, other = (
+            part(features).reshape(-1, 2, part.out_features) for part in (self.own, self.other)
+        )
         offsets = self.shape(torch.cat([own, other.flip(1)], dim=2))
-        return self.mean_shape + 0.1 * offsets.unflatten(2, (-1, 2))
+        return self.mean_shape + 0.1 * offsets.reshape(-1, 2, *self.mean_shape.shape[1:])
 
 
 class MouthNetwork(nn.Module):
@@ -58,10 +75,13 @@ class MouthNetwork(nn.Module):
         self.register_buffer("mean_shape", mean_shape)
 
     def forward(self, patches: Tensor) -> Tensor:
-        x = (patches[:, 0].permute(0, 3, 1, 2).float() - 127.5) / 64.0
+        return self.answer(planes(patches))
+
+    def answer(self, x: Tensor) -> Tensor:
+        """Return what `forward` does, of patches (B, ...) as `planes` gives them."""
         fine = self.stage4(self.stem(x))
         middle = self.stage8(fine)
         coarse = self.stage16(middle)
         features = [self.fine(fine), self.middle(middle), self.coarse(coarse)]
         offsets = self.shape(self.hidden(torch.cat(features, dim=1)))
-        return self.mean_shape + 0.1 * offsets.unflatten(1, (1, -1, 2))
+        return self.mean_shape + 0.1 * offsets.reshape(-1, *self.mean_shape.shape)

@@ -4,7 +4,6 @@ Writes ``models/detector.onnx``, checks it against PyTorch on real pictures and 
 ``models/manifest.json``.
 """
 
-from copy import deepcopy
 from pathlib import Path
 
 import click
@@ -16,10 +15,10 @@ from faceshape.vision.detector import OnnxDetector
 from faceshape.vision.geometry import box_iou, ellipse_boxes
 from faceshape.vision.networks import OnnxModel, model_entry
 from scripts.detector.data import LabelledPictures, load_face_pictures, load_scenes
-from scripts.detector.network import PIXEL_UNIT, DetectionNetwork
+from scripts.detector.network import GEOMETRY, PIXEL_UNIT, DetectionNetwork
 from scripts.detector.targets import STRIDES
 from scripts.training.manifest import MODELS, record
-from scripts.training.shipped_models import interleaved, write_onnx
+from scripts.training.shipped_models import over_pixels, write_onnx
 
 
 class Deployed(nn.Module):
@@ -27,14 +26,11 @@ class Deployed(nn.Module):
 
     def __init__(self, network: DetectionNetwork) -> None:
         super().__init__()
-        self.network = deepcopy(network)
-        first = self.network.stem[0]
-        first[0].weight.data /= PIXEL_UNIT  # one pass over the picture less
-        first[0] = interleaved(first[0])
+        self.network = over_pixels(network, PIXEL_UNIT)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.network.maps(pictures.flatten(2)[:, None].float())
-        cells = torch.cat([each.flatten(2) for each in maps], dim=2)
+        cells = torch.cat([each.reshape(1, 1 + GEOMETRY, -1) for each in maps], dim=2)
         return cells[:, 0].sigmoid(), cells[:, 1:].transpose(1, 2)
 
 

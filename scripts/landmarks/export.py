@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from scripts.labels.consensus import DENSE
 from scripts.landmarks.data import load_faces
-from scripts.landmarks.network import AlignmentNetwork, LandmarkNetwork
+from scripts.landmarks.network import PIXEL_MIDDLE, PIXEL_UNIT, AlignmentNetwork, LandmarkNetwork
 from scripts.landmarks.train import RECIPES, Validation, network_option, prepared
 from scripts.training.manifest import MODELS, record
-from scripts.training.shipped_models import write_onnx
+from scripts.training.shipped_models import over_pixels, write_onnx
 
 
 class Deployed(nn.Module):
@@ -27,10 +27,11 @@ class Deployed(nn.Module):
 
     def __init__(self, network: AlignmentNetwork | LandmarkNetwork) -> None:
         super().__init__()
-        self.network = network
+        self.network = over_pixels(network, PIXEL_UNIT)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        landmarks, logits, *spread = self.network(crops.permute(0, 3, 1, 2).float())
+        x = crops.reshape(-1, 1, self.network.side, 3 * self.network.side).float() - PIXEL_MIDDLE
+        landmarks, logits, *spread = self.network.answer(x)
         return landmarks, torch.sigmoid(logits), *spread
 
 

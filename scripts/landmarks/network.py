@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 DROPOUT = 0.1
+PIXEL_MIDDLE, PIXEL_UNIT = 127.5, 64.0
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1):
@@ -72,9 +73,14 @@ class AlignmentNetwork(nn.Module):
         self.register_buffer("mean_shape", mean_shape)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        x = (crops - 127.5) / 64.0
+        return self.answer((crops - PIXEL_MIDDLE) / PIXEL_UNIT)
+
+    def answer(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `forward` does, of crops about `PIXEL_MIDDLE` in units of `PIXEL_UNIT`."""
         fine = self.stage16(self.stage8(self.stage4(self.stem(x))))
-        landmarks = self.mean_shape + 0.1 * self.shape(self.fine(fine)).unflatten(1, (-1, 2))
+        landmarks = self.mean_shape + 0.1 * self.shape(self.fine(fine)).reshape(
+            -1, *self.mean_shape.shape
+        )
         return landmarks, self.presence(fine.mean(dim=(2, 3))).squeeze(1)
 
 
@@ -105,13 +111,16 @@ class LandmarkNetwork(nn.Module):
         self.register_buffer("mean_shape", mean_shape)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = (crops - 127.5) / 64.0
+        return self.answer((crops - PIXEL_MIDDLE) / PIXEL_UNIT)
+
+    def answer(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what `forward` does, of crops about `PIXEL_MIDDLE` in units of `PIXEL_UNIT`."""
         finest = self.stage8(self.stage4(self.stem(x)))
         fine = self.stage16(finest)
         coarse = self.stage32(fine)
         features = [self.fine(fine), self.coarse(coarse), self.finest(finest)]
         hidden = self.hidden(self.dropout(torch.cat(features, dim=1)))
-        landmarks = self.mean_shape + 0.1 * self.shape(hidden).unflatten(1, (-1, 2))
+        landmarks = self.mean_shape + 0.1 * self.shape(hidden).reshape(-1, *self.mean_shape.shape)
         # What it expects to be off must not change what it says: no gradient goes beyond.
         spread = 0.01 * self.spread(hidden.detach()).clamp(-4, 4).exp()
         return landmarks, self.presence(coarse.mean(dim=(2, 3))).squeeze(1), spread

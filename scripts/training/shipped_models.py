@@ -3,13 +3,17 @@
 import io
 import warnings
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
+
+_Network = TypeVar("_Network", bound=nn.Module)
 
 _LEAST_VALUES = 64  # of a tensor that is worth a cast
 _LARGEST_HALF = float(np.finfo(np.float16).max)
@@ -34,6 +38,20 @@ def interleaved(convolution: nn.Conv2d) -> nn.Conv2d:
     if convolution.bias is not None:
         flat.bias.data = convolution.bias.data
     return flat
+
+
+def over_pixels(network: _Network, unit: float) -> _Network:
+    """Return a copy of a network whose stem takes pixels as they lie in memory.
+
+    Args:
+        network: its ``stem[0][0]`` is a convolution that sees colours in units.
+        unit: how many levels of a pixel are one.
+    """
+    network = deepcopy(network)
+    first = network.stem[0]
+    first[0].weight.data /= unit  # one pass over the picture less
+    first[0] = interleaved(first[0])
+    return network
 
 
 def write_onnx(
