@@ -13,11 +13,14 @@ from faceshape.errors import FaceShapeError, ModelError, NoFaceError
 from faceshape.tencent.error_codes import DOCUMENT_CODES, Message
 from faceshape.tencent.limits import DOCUMENT_LIMITS, MOST_FACES
 from faceshape.tencent.parameters import (
+    AnalyzeFaceParameters,
+    DetectFaceParameters,
+    Language,
     PictureParameters,
-    parse_action,
     parse_analyze_face,
     parse_detect_face,
     parse_language,
+    parse_request,
 )
 from faceshape.tencent.picture import picture_bytes
 from faceshape.tencent.protocol_errors import FaceTooSmallError, ProtocolError
@@ -32,6 +35,7 @@ __all__ = [
     "Engine",
     "Response",
     "analyze_face",
+    "answer",
     "default_engine",
     "detect_face",
     "error_response",
@@ -73,7 +77,7 @@ def analyze_face(
         ``{"Response": {...}}``, with ``Error`` inside if something was wrong. A bad request never
         raises, and neither does an engine that fails: that is FailedOperation.ServerError.
     """
-    return _guarded(_analyze, params, engine, urls)
+    return _answered(parse_analyze_face, params, engine, urls)
 
 
 def detect_face(
@@ -95,15 +99,28 @@ def detect_face(
     Returns:
         As `analyze_face`; it never raises either.
     """
-    return _guarded(_detect, params, engine, urls)
+    return _answered(parse_detect_face, params, engine, urls)
 
 
 def respond(
     params: Mapping[str, object], engine: Engine | None = None, urls: "FetchPolicy | None" = None
 ) -> Response:
     """Answer a request of any action by what its parameter Action says."""
-    function = detect_face if parse_action(params) == "DetectFace" else analyze_face
-    return function(params, engine, urls)
+    return _answered(parse_request, params, engine, urls)
+
+
+def answer(
+    request: PictureParameters, picture: bytes, engine: Engine | None, language: Language
+) -> Response:
+    """Answer a valid request whose picture, a file's bytes, is at hand; it never raises either.
+
+    Args:
+        request: from `faceshape.tencent.parameters.parse_request`; its picture is not looked at.
+        picture: the bytes of the picture's file.
+        engine: as for `analyze_face`.
+        language: of error messages.
+    """
+    return _guarded(lambda: _response_to(request, picture, engine), language)
 
 
 def face_response(
@@ -156,38 +173,48 @@ def default_engine() -> Engine:
         return _default_engine
 
 
-def _guarded(
-    work: Callable[[Mapping[str, object], Engine | None, "FetchPolicy | None"], Response],
+def _answered(
+    parse: Callable[[object], PictureParameters],
     params: Mapping[str, object],
     engine: Engine | None,
     urls: "FetchPolicy | None",
 ) -> Response:
+    def work() -> Response:
+        request = parse(params)
+        return _response_to(request, picture_bytes(request, urls), engine)
+
+    return _guarded(work, parse_language(params))
+
+
+def _guarded(work: Callable[[], Response], language: Language) -> Response:
     try:
-        return work(params, engine, urls)
+        return work()
     except FaceShapeError as error:
         if isinstance(error, ModelError):
             _logger.exception("the engine failed")
-        return error_response(error, parse_language(params))
+        return error_response(error, language)
     except Exception:  # an engine of somebody else's may raise anything; see the promise above
         _logger.exception("the engine failed")
-        return error_response(FaceShapeError(), parse_language(params))
+        return error_response(FaceShapeError(), language)
 
 
-def _analyze(
-    params: Mapping[str, object], engine: Engine | None, urls: "FetchPolicy | None"
-) -> Response:
-    request = parse_analyze_face(params)
-    pixels = _pixels(request, urls)
-    faces = (engine or default_engine()).analyze(pixels, mode=request.mode, rotate=request.rotate)
+def _response_to(request: PictureParameters, picture: bytes, engine: Engine | None) -> Response:
+    pixels = load_image(picture, DOCUMENT_LIMITS)
+    engine = engine or default_engine()
+    match request:
+        case AnalyzeFaceParameters():
+            return _analyze(request, pixels, engine)
+        case DetectFaceParameters():
+            return _detect(request, pixels, engine)
+    raise TypeError(f"{type(request).__name__} belongs to no action")
+
+
+def _analyze(request: AnalyzeFaceParameters, pixels: RGBImage, engine: Engine) -> Response:
+    faces = engine.analyze(pixels, mode=request.mode, rotate=request.rotate)
     return face_response(faces[:MOST_FACES], pixels.shape[:2], request.model_version)
 
 
-def _detect(
-    params: Mapping[str, object], engine: Engine | None, urls: "FetchPolicy | None"
-) -> Response:
-    request = parse_detect_face(params)
-    pixels = _pixels(request, urls)
-    engine = engine or default_engine()
+def _detect(request: DetectFaceParameters, pixels: RGBImage, engine: Engine) -> Response:
     if request.most_faces > MOST_FACES and hasattr(engine, "with_max_faces"):
         engine = engine.with_max_faces(request.most_faces)
     mode = Mode.LARGEST if request.most_faces == 1 else Mode.ALL
@@ -208,10 +235,6 @@ def _large_boxes(faces: Sequence[FaceShape], smallest: int) -> list[list[int]]:
         raise FaceTooSmallError
     ordered: list[list[int]] = boxes[np.argsort(-boxes[:, 2:].prod(axis=1), kind="stable")].tolist()
     return ordered
-
-
-def _pixels(request: PictureParameters, urls: "FetchPolicy | None") -> RGBImage:
-    return load_image(picture_bytes(request, urls), DOCUMENT_LIMITS)
 
 
 def _response(

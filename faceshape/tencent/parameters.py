@@ -33,6 +33,7 @@ __all__ = [
     "parse_analyze_face",
     "parse_detect_face",
     "parse_language",
+    "parse_request",
 ]
 
 Language = Literal["zh-CN", "en-US"]
@@ -175,6 +176,16 @@ def parse_detect_face(params: object) -> DetectFaceParameters:
         if given.get(name) == 1:  # the document: all other values stand for 0
             raise NotComputedError(name)
     return request
+
+
+def parse_request(params: object) -> AnalyzeFaceParameters | DetectFaceParameters:
+    """Check a request of the action that it names, AnalyzeFace if it names none.
+
+    Raises:
+        As `parse_analyze_face` and `parse_detect_face`.
+    """
+    parse = parse_detect_face if parse_action(params) == "DetectFace" else parse_analyze_face
+    return parse(params)
 
 
 def _text(params: object, name: str) -> str:

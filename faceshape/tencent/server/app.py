@@ -5,7 +5,6 @@ the SDK anything else is a failure of the network.
 """
 
 import asyncio
-import base64
 import contextlib
 import ipaddress
 import json
@@ -14,9 +13,9 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
 from starlette.requests import ClientDisconnect, Request
@@ -26,15 +25,16 @@ from starlette.types import Receive, Scope, Send
 
 from faceshape.errors import FaceShapeError
 from faceshape.processors import usable_processors
-from faceshape.tencent.api import Engine, error_response, respond
+from faceshape.tencent.api import Engine, answer, error_response
 from faceshape.tencent.api import Response as ApiResponse
 from faceshape.tencent.fetch import FetchPolicy, fetch
 from faceshape.tencent.parameters import (
     Language,
-    parse_analyze_face,
-    parse_detect_face,
+    PictureParameters,
     parse_language,
+    parse_request,
 )
+from faceshape.tencent.picture import decode_base64
 from faceshape.tencent.protocol_errors import DeadlineError
 from faceshape.tencent.server.bodies import Bodies, Body
 from faceshape.tencent.server.connections import Connections, most_connections
@@ -65,7 +65,7 @@ __all__ = [
 SETTINGS_VARIABLE = "FACESHAPE_SERVER_SETTINGS"
 """The environment variable that carries the settings to worker processes, as JSON."""
 
-# Threads that check signatures and parse: milliseconds for the largest bodies.
+# Threads that check signatures, parse and decode base64: milliseconds for the largest bodies.
 _READERS = 2
 # Downloads at the same time, and those that wait: a silent host keeps a thread for seconds.
 _DOWNLOADS, _WAITING_DOWNLOADS = 32, 32
@@ -255,15 +255,17 @@ class _Api:
                 data = await body.read(receive, limit)
                 deadline = time.monotonic() + self._settings.request_timeout
                 request = HttpRequest(method, query, headers, data)
-                call = await self._run(
-                    self._readers, partial(read_call, request, self._verifier), deadline
+                read = await self._run(
+                    self._readers, partial(_read, request, self._verifier), deadline
                 )
-                language = parse_language(call)
                 # What was made of the bytes is as large, and may have to wait.
                 del request
                 data = bytearray()
                 body.forget()
-                return await self._analyze(call, deadline)
+                if isinstance(read, _Answer):
+                    return read
+                language = read.language
+                return await self._analyze(read, deadline)
         except ClientDisconnect:
             raise
         except FaceShapeError as error:
@@ -272,15 +274,14 @@ class _Api:
             _logger.exception("a request could not be answered")
             return _encode_error(FaceShapeError(), request_language(headers))
 
-    async def _analyze(self, call: Mapping[str, Any], deadline: float) -> "_Answer":
+    async def _analyze(self, call: "_Call", deadline: float) -> "_Answer":
         """Answer a call; what it must download first takes no thread from other calls."""
-        url = _url(call)
-        if url is not None:
-            download = partial(fetch, url, self._settings.urls)
+        picture = call.picture
+        if picture is None:
+            download = partial(fetch, call.parameters.picture, self._settings.urls)
             picture = await self._run(self._downloads, download, deadline)
-            own = {name: value for name, value in call.items() if name != "Url"}
-            call = {**own, "Image": base64.b64encode(picture).decode("ascii")}
-        return await self._run(self.pool, lambda: _encode(respond(call, self._engine)), deadline)
+        work = partial(_answer, call, picture, self._engine)
+        return await self._run(self.pool, work, deadline)
 
     async def _run(
         self, pool: BoundedPool, function: Callable[[], _Result], deadline: float
@@ -296,6 +297,42 @@ class _Answer(NamedTuple):
     reason: str = ""
 
 
+class _Call(NamedTuple):
+    """A valid request.
+
+    Attributes:
+        language: of error messages.
+        parameters: what it asks for, without the text of its picture.
+        picture: the bytes of its picture's file; None if they are to be downloaded.
+    """
+
+    language: Language
+    parameters: PictureParameters
+    picture: bytes | None
+
+
+def _read(request: HttpRequest, verifier: SignatureVerifier | None) -> _Call | _Answer:
+    """Return what a request asks for, or the answer if that is no good.
+
+    Raises:
+        FaceShapeError: see `read_call`; in which language to say so is not known.
+    """
+    call = read_call(request, verifier)
+    language = parse_language(call)
+    try:
+        parameters = parse_request(call)
+        if parameters.source == "Url":
+            return _Call(language, parameters, None)
+        picture = decode_base64(parameters.picture)
+    except FaceShapeError as error:
+        return _encode_error(error, language)
+    return _Call(language, replace(parameters, picture=""), picture)
+
+
+def _answer(call: _Call, picture: bytes, engine: Engine | None) -> _Answer:
+    return _encode(answer(call.parameters, picture, engine, call.language))
+
+
 def _encode(response: ApiResponse, reason: str = "") -> _Answer:
     content = response["Response"]
     code = content["Error"]["Code"] if "Error" in content else "OK"
@@ -304,17 +341,6 @@ def _encode(response: ApiResponse, reason: str = "") -> _Answer:
 
 def _encode_error(error: FaceShapeError, language: Language) -> _Answer:
     return _encode(error_response(error, language), getattr(error, "reason", ""))
-
-
-def _url(call: Mapping[str, Any]) -> str | None:
-    """Return what a call wants to be downloaded; None if nothing, or if it is no good call."""
-    if not call.get("Url"):
-        return None
-    parse = parse_detect_face if call.get("Action") == "DetectFace" else parse_analyze_face
-    try:
-        return parse(call).picture
-    except FaceShapeError:
-        return None
 
 
 def _address(scope: Scope) -> str:
