@@ -14,9 +14,9 @@ from faceshape.vision.choice import FaceChooser
 from faceshape.vision.confirmation import LEAST_PRESENCE, PRESENCE_ALONE, Confirmation
 from faceshape.vision.detector import (
     AllFinds,
+    CoarseLook,
     Detector,
     DlibDetector,
-    FirstLook,
     OnnxDetector,
     RotationSearch,
     Search,
@@ -34,6 +34,9 @@ __all__ = ["LEAST_PRESENCE", "FaceShapeEngine"]
 # Of boxes, in pixels: as far as float32 tells places apart, and sides that crops can be cut from.
 _FARTHEST = 1e7
 _THINNEST = 1e-12
+
+# A search is asked if the largest face seems to be so many times what that search may overlook.
+_LIKELY_TO_SETTLE = 1.5
 
 # Whom `detect` asks, by whether turned faces are wanted.
 _Detectors = Mapping[bool, Detector]
@@ -152,9 +155,13 @@ class FaceShapeEngine:
         pyramid = Pyramid(lit(load_image(image, channels=channels)))
         wanted = 1 if mode == Mode.LARGEST else self.max_faces
         faces: list[FaceShape] = []
+        expected = float(np.prod(pyramid.size))  # area of the largest face
         for search in self._passes[bool(rotate), mode]:
-            candidates = search.candidates(pyramid)
             overlooked = search.overlooked_area(pyramid)
+            if expected < _LIKELY_TO_SETTLE * overlooked:
+                continue
+            candidates = search.candidates(pyramid)
+            expected = self._chooser.sure_area(candidates)
             if not (box_area(candidates.boxes) >= overlooked).any():
                 continue  # none of these would settle it
             faces = self._chooser.choose(pyramid, candidates, wanted, bool(rotate)) or faces
@@ -244,7 +251,7 @@ def _own_passes(own: OnnxDetector) -> tuple[_Detectors, _Passes]:
     """Find the largest face from coarse to fine: the fine look is taken where it may matter."""
     by_mode: dict[Mode, tuple[Search, ...]] = {
         Mode.ALL: (own,),
-        Mode.LARGEST: (FirstLook(own), own),
+        Mode.LARGEST: (CoarseLook(own), CoarseLook(own, 192), own),
     }
     passes = {(rotate, mode): by_mode[mode] for rotate in (False, True) for mode in Mode}
     return {False: UprightFaces(own), True: own}, passes

@@ -14,6 +14,7 @@ from faceshape import FaceShapeEngine, Mode
 from faceshape.core.contract import interocular_distance
 from faceshape.errors import ImageDecodeError, ParameterError, ShapeError
 from faceshape.vision.geometry import box_area, box_iou, enclosing_boxes
+from faceshape.vision.networks import OnnxModel
 
 
 def collage(portrait: np.ndarray, sides: list[int]) -> np.ndarray:
@@ -94,6 +95,31 @@ def test_all_faces_come_largest_first(engine, portrait):
     off = np.linalg.norm(largest.points - faces[0].points, axis=1).max()
     assert off < 0.02 * interocular_distance(largest.points)
     assert 200 < largest.points[:, 0].mean() < 520
+
+
+@pytest.mark.parametrize(
+    ("side", "copies"),
+    [
+        (900, [96]),
+        (430, [96, 192]),
+        (200, [96, 544, 224, 96]),  # the second look is left out: what the first one saw is small
+    ],
+)
+def test_the_largest_face_is_looked_for_from_coarse_to_fine(
+    engine, portrait, monkeypatch, side, copies
+):
+    picture = np.full((1080, 1920, 3), 128, np.uint8)
+    picture[100 : 100 + side, 700 : 700 + side] = cv2.resize(portrait, (side, side))
+    heights, run = [], OnnxModel.run
+
+    def noted(model, batch):
+        if model.entry.name == "detector":
+            heights.append(batch.shape[1])
+        return run(model, batch)
+
+    monkeypatch.setattr(OnnxModel, "run", noted)
+    assert len(engine.analyze(picture, Mode.LARGEST)) == 1
+    assert heights == copies
 
 
 def test_ten_faces_at_most(engine, portrait):

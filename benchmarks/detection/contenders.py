@@ -21,9 +21,9 @@ from faceshape.types import Detections
 from faceshape.vision.choice import FaceChooser
 from faceshape.vision.confirmation import Confirmation
 from faceshape.vision.detector import (
+    CoarseLook,
     Detector,
     DlibDetector,
-    FirstLook,
     OnnxDetector,
     RotationSearch,
     Search,
@@ -349,7 +349,7 @@ def first_look_contenders() -> list[Contender]:
         replace(
             each,
             name="faceshape, first look",
-            open=lambda least: FirstLook(OnnxDetector(_own_model(), threshold=least)),
+            open=lambda least: CoarseLook(OnnxDetector(_own_model(), threshold=least)),
         )
         for each in own_contenders()[:1]
     ]

@@ -81,6 +81,11 @@ class FaceChooser:
                 until = _reach(areas, looked + wanted)
         return faces[:wanted]
 
+    def sure_area(self, found: Detections) -> float:
+        """Return the area of the largest find that the detector is sure of, 0 if there is none."""
+        sure = found.scores >= self._confirmation.sure_score
+        return float(box_area(found.boxes)[sure].max(initial=0))
+
     def settled(self, found: Detections, largest: FaceShape, overlooked: float) -> bool:
         """Return whether a further search can hardly find a larger face.
 

@@ -27,9 +27,9 @@ from faceshape.vision.same_face import Places, distinct, same_faces, turned_agai
 __all__ = [
     "UPRIGHT",
     "AllFinds",
+    "CoarseLook",
     "Detector",
     "DlibDetector",
-    "FirstLook",
     "OnnxDetector",
     "RotationSearch",
     "Search",
@@ -63,7 +63,10 @@ class Search(Protocol):
         ...
 
     def overlooked_area(self, pyramid: Pyramid) -> float:
-        """Return how large a face may be, in pixels, and not be among the candidates."""
+        """Return how large a face may be, in pixels, and not be among the candidates.
+
+        Infinite if this search would spare nothing: the next one is to be asked at once.
+        """
         ...
 
 
@@ -245,21 +248,22 @@ def _scaled_copy(pyramid: Pyramid, scale: float) -> tuple[RGBImage, NDArray[np.f
     return copy, np.array([inner[0] / (width * step), inner[1] / (height * step)], np.float32)
 
 
-class FirstLook:
+class CoarseLook:
     """The faces that fill a good part of the picture, at a small part of the whole cost.
 
-    They are looked for in a copy of their own, of 120 pixels' height at most.
+    They are looked for in a copy of their own.
     """
 
-    _SIDE, _AREA = 120, 120 * 224  # of the copy at most: its shorter side, and pixels
+    _LONGEST = 1.87  # side of the copy, in its shorter sides; a longer one is made smaller
+    _LARGEST_SCALE = 0.75  # above it the whole picture costs hardly more
     _SMALLEST_INSIDE = 12.0
     # Mean side from which on no face in the copy is overlooked, so that the largest one is among
     # those that were found.
     _SURE_INSIDE = 15.0
 
-    def __init__(self, detector: OnnxDetector) -> None:
-        """Take the detector that looks."""
-        self._detector = detector
+    def __init__(self, detector: OnnxDetector, lines: int = 96) -> None:
+        """Take the detector that looks, and how many pixels the copy's shorter side has at most."""
+        self._detector, self._lines = detector, lines
 
     def detect(self, image: RGBImage) -> Detections:
         """Return the large faces of a picture; see `Detector`."""
@@ -271,12 +275,13 @@ class FirstLook:
 
     def overlooked_area(self, pyramid: Pyramid) -> float:
         """See `Search`."""
-        return (self._SURE_INSIDE / self._scale(pyramid)) ** 2
+        scale = self._scale(pyramid)
+        return math.inf if scale > self._LARGEST_SCALE else (self._SURE_INSIDE / scale) ** 2
 
     def _scale(self, pyramid: Pyramid) -> float:
         height, width = pyramid.size
-        by_area = math.sqrt(self._AREA / (height * width))
-        return min(1.0, float(self._SIDE / min(height, width)), by_area)
+        by_area = self._lines * math.sqrt(self._LONGEST / (height * width))
+        return min(1.0, self._lines / min(height, width), by_area)
 
 
 class AllFinds:

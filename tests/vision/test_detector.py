@@ -6,8 +6,8 @@ import pytest
 
 from faceshape.types import Detections
 from faceshape.vision.detector import (
+    CoarseLook,
     DlibDetector,
-    FirstLook,
     OnnxDetector,
     RotationSearch,
     UprightFaces,
@@ -182,8 +182,8 @@ def test_small_faces_get_more_pixels(network, smallest, size, fine):
     assert noted.copies[0] == tuple(-(-side // 32) * 32 for side in fine)
 
 
-def test_the_first_look_sees_the_large_face_only(own, portrait, astronaut):
-    look = FirstLook(own)
+def test_a_coarse_look_sees_the_large_face_only(own, portrait, astronaut):
+    look = CoarseLook(own)
     assert len(look.detect(portrait)) == 1
     small = np.zeros((1200, 1600, 3), np.uint8)
     small[300:428, 500:628] = cv2.resize(portrait, (128, 128))  # a face of 40 pixels
