@@ -115,10 +115,8 @@ class CloseLooks:
         extents: list[float] = []
         for model in models:
             part, geometry = face_part(model.entry.name, topology), model.entry.facts["input"]
-            count = len(part.points)
-            self._looks.append(
-                _Look(model, slice(len(sides), len(sides) + count), geometry["side"])
-            )
+            first, count = len(sides), len(part.points)
+            self._looks.append(_Look(model, slice(first, first + count), geometry["side"]))
             parts.append(part)
             sides += [geometry["side"]] * count
             extents += [geometry["extent"]] * count
@@ -126,16 +124,15 @@ class CloseLooks:
             return
         self._sides, self._zooms = np.array(sides), np.array(sides) / extents
         self._eye_corners = parts[0].eye_corners
-        rows = [row for part in parts for row in part.points]
+        patches = [(part, rows) for part in parts for rows in part.points]
         # The middles of the patches are these times all points.
-        self._centring = np.zeros((topology.points, len(rows)))
-        centred = [row[: part.centring] for part in parts for row in part.points]
-        for patch, row in enumerate(centred):
-            self._centring[row, patch] = 1 / len(row)
+        self._centring = np.zeros((topology.points, len(patches)))
+        for patch, (part, rows) in enumerate(patches):
+            self._centring[rows[: part.centring], patch] = 1 / part.centring
         # Of each point of a part: its dense index, its patch, and the close look's share of it.
-        self._points = np.concatenate(rows)
-        self._patch = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
-        self._share = np.concatenate([part.share for part in parts for _ in part.points])[:, 0]
+        self._points = np.concatenate([rows for _, rows in patches])
+        self._patch = np.repeat(np.arange(len(patches)), [len(rows) for _, rows in patches])
+        self._share = np.concatenate([part.share[:, 0] for part, _ in patches])
 
     def refine(self, pyramid: Pyramid, dense: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the landmarks (N, P, 2) with the parts' points corrected, N at least 1.

@@ -25,12 +25,13 @@ def cut_crops(pyramid: Pyramid, transforms: NDArray[np.float64], side: int) -> N
         transforms: (N, 2, 3) similarities from the picture to the crops, mirrored ones too.
         side: of the crops, pixels.
     """
-    crops = np.empty((len(transforms), side, side, 3), np.uint8)
-    for crop, transform in zip(crops, transforms, strict=True):
-        canvas = np.zeros((side, side, 4), np.uint8)
+    canvases = np.zeros((len(transforms), side, side, 4), np.uint8)
+    if not len(transforms):
+        return canvases[..., :3]
+    for canvas, transform in zip(canvases, transforms, strict=True):
         _warp_onto(canvas, pyramid, transform)
-        cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB, dst=crop)
-    return crops
+    crops = cv2.cvtColor(canvases.reshape(-1, side, 4), cv2.COLOR_RGBA2RGB)
+    return crops.reshape(-1, side, side, 3).astype(np.uint8, copy=False)
 
 
 def warp_crop(

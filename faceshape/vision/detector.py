@@ -254,7 +254,7 @@ class CoarseLook:
     They are looked for in a copy of their own.
     """
 
-    _LONGEST = 1.87  # side of the copy, in its shorter sides; a longer one is made smaller
+    _LONGEST = 1.87  # longer side of the copy in shorter ones; beyond it the area is bounded
     _LARGEST_SCALE = 0.75  # above it the whole picture costs hardly more
     _SMALLEST_INSIDE = 12.0
     # Mean side from which on no face in the copy is overlooked, so that the largest one is among
