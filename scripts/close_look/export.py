@@ -17,7 +17,7 @@ from scripts.close_look.network import EyeNetwork, MouthNetwork
 from scripts.close_look.train import Validation, part_option
 from scripts.labels.consensus import DENSE
 from scripts.landmarks.data import load_faces
-from scripts.landmarks.network import PIXEL_MIDDLE, PIXEL_UNIT
+from scripts.landmarks.network import PIXEL_MIDDLE
 from scripts.training.manifest import MODELS, record
 from scripts.training.shipped_models import over_pixels, write_onnx
 
@@ -27,7 +27,7 @@ class Deployed(nn.Module):
 
     def __init__(self, network: EyeNetwork | MouthNetwork) -> None:
         super().__init__()
-        self.network = over_pixels(network, PIXEL_UNIT)
+        self.network = over_pixels(network)
 
     def forward(self, patches: Tensor) -> Tensor:
         return self.network.answer(

@@ -26,7 +26,7 @@ class EyeNetwork(nn.Module):
     two patches, and exactly so the answers.
     """
 
-    side = 40
+    side, pixel_unit = 40, PIXEL_UNIT
 
     def __init__(self, mean_shape: Tensor) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class EyeNetwork(nn.Module):
 class MouthNetwork(nn.Module):
     """Patches (B, 1, 56, 56, 3), 0 to 255 → points (B, 1, K, 2) in units of the patch's side."""
 
-    side = 56
+    side, pixel_unit = 56, PIXEL_UNIT
 
     def __init__(self, mean_shape: Tensor) -> None:
         super().__init__()

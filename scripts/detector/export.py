@@ -15,7 +15,7 @@ from faceshape.vision.detector import OnnxDetector
 from faceshape.vision.geometry import box_iou, ellipse_boxes
 from faceshape.vision.networks import OnnxModel, model_entry
 from scripts.detector.data import LabelledPictures, load_face_pictures, load_scenes
-from scripts.detector.network import GEOMETRY, PIXEL_UNIT, DetectionNetwork
+from scripts.detector.network import GEOMETRY, DetectionNetwork
 from scripts.detector.targets import STRIDES
 from scripts.training.manifest import MODELS, record
 from scripts.training.shipped_models import over_pixels, write_onnx
@@ -26,7 +26,7 @@ class Deployed(nn.Module):
 
     def __init__(self, network: DetectionNetwork) -> None:
         super().__init__()
-        self.network = over_pixels(network, PIXEL_UNIT)
+        self.network = over_pixels(network)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.network.maps(pictures.flatten(2)[:, None].float())

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 from scripts.detector.targets import STRIDES
 from scripts.landmarks.network import FusedBlock, InvertedResidual, conv_norm, stage
 
-PIXEL_UNIT = 64.0
 CHANNELS = 48  # of the pyramid
 GEOMETRY = 14  # numbers per cell beside the score: centre 2, size 2, five keypoints 10
 
@@ -32,6 +31,8 @@ class DetectionNetwork(nn.Module):
     The first channel is the score's logit; `faceshape.vision.detector` says what the others mean.
     """
 
+    pixel_unit = 64.0
+
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(conv_norm(3, 8, 3, 2), nn.ReLU(inplace=True))
@@ -45,10 +46,10 @@ class DetectionNetwork(nn.Module):
         self.heads = nn.ModuleList([_head() for _ in STRIDES])
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        return self.maps(pictures / PIXEL_UNIT)
+        return self.maps(pictures / self.pixel_unit)
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """Return the maps of pictures (B, 3, H, W) in units of `PIXEL_UNIT`."""
+        """Return the maps of pictures (B, 3, H, W) in units of `pixel_unit`."""
         fine = self.stage8(self.stage4(self.stem(x)))
         middle = self.stage16(fine)
         levels = (fine, middle, self.stage32(middle))

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from scripts.detector.data import load_face_pictures, load_scenes
 from scripts.detector.mosaic import MosaicMaker
-from scripts.detector.network import PIXEL_UNIT, DetectionNetwork
+from scripts.detector.network import DetectionNetwork
 from scripts.detector.targets import BACKGROUND, DOUBTFUL, IGNORED, STRIDES, assign, cell_centres
 from scripts.training.run import TrainingRun, draw_curves, make_average, make_schedule
 from scripts.training.shipped_weights import initial_option, load_weights
@@ -177,9 +177,7 @@ def prepared(pictures: Tensor, device: torch.device) -> Tensor:
 
 def load_initial(network: DetectionNetwork, path: Path, pictures: Tensor) -> None:
     """Load weights; pictures (B, S, S, 3) are for the statistics that a shipped file has not."""
-    load_weights(network, path, prepared(pictures, torch.device("cpu")) * PIXEL_UNIT)
-    if path.suffix == ".onnx":
-        network.stem[0][0].weight.data *= PIXEL_UNIT  # it takes pixels as they are: see export.py
+    load_weights(network, path, prepared(pictures, torch.device("cpu")))
 
 
 @click.command()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from scripts.labels.consensus import DENSE
 from scripts.landmarks.data import load_faces
-from scripts.landmarks.network import PIXEL_MIDDLE, PIXEL_UNIT, AlignmentNetwork, LandmarkNetwork
+from scripts.landmarks.network import PIXEL_MIDDLE, AlignmentNetwork, LandmarkNetwork
 from scripts.landmarks.train import RECIPES, Validation, network_option, prepared
 from scripts.training.manifest import MODELS, record
 from scripts.training.shipped_models import over_pixels, write_onnx
@@ -27,7 +27,7 @@ class Deployed(nn.Module):
 
     def __init__(self, network: AlignmentNetwork | LandmarkNetwork) -> None:
         super().__init__()
-        self.network = over_pixels(network, PIXEL_UNIT)
+        self.network = over_pixels(network)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         x = crops.reshape(-1, 1, self.network.side, 3 * self.network.side).float() - PIXEL_MIDDLE

@@ -40,16 +40,15 @@ def interleaved(convolution: nn.Conv2d) -> nn.Conv2d:
     return flat
 
 
-def over_pixels(network: _Network, unit: float) -> _Network:
-    """Return a copy of a network whose stem takes pixels as they lie in memory.
+def over_pixels(network: _Network) -> _Network:
+    """Return a copy of a network whose stem takes pixels as they are and lie in memory.
 
     Args:
-        network: its ``stem[0][0]`` is a convolution that sees colours in units.
-        unit: how many levels of a pixel are one.
+        network: its ``stem[0][0]`` is a convolution over pixels in units of its ``pixel_unit``.
     """
     network = deepcopy(network)
     first = network.stem[0]
-    first[0].weight.data /= unit  # one pass over the picture less
+    first[0].weight.data /= network.pixel_unit  # one pass over the picture less
     first[0] = interleaved(first[0])
     return network
 

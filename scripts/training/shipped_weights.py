@@ -56,7 +56,7 @@ def load_shipped(network: nn.Module, path: Path, example: Tensor) -> None:
     the file has not begin as the identity.
 
     Args:
-        network: its layers have the names that they had.
+        network: its layers have the names that they had; see `shipped_models.over_pixels`.
         path: the file.
         example: a batch of its input, of which the normalisations get their statistics.
 
@@ -68,7 +68,7 @@ def load_shipped(network: nn.Module, path: Path, example: Tensor) -> None:
     for name, weight, bias in _shipped_layers(path):
         if name not in layers:  # a layer that is used several times has a number more each time
             continue
-        _fill(layers, name, weight, bias)
+        _fill(network, layers, name, weight, bias)
         loaded.add(name)
     absent = {n for n, each in layers.items() if isinstance(each, (nn.Conv2d, nn.Linear))} - loaded
     for name, block in layers.items():
@@ -101,10 +101,12 @@ def _layer_name(node: str) -> str:
     return ".".join(parts).removeprefix("network.")
 
 
-def _fill(layers: dict[str, nn.Module], name: str, weight: NDArray, bias: NDArray) -> None:
+def _fill(
+    network: nn.Module, layers: dict[str, nn.Module], name: str, weight: NDArray, bias: NDArray
+) -> None:
     layer, (container, _, number) = layers[name], name.rpartition(".")
-    if weight.shape != layer.weight.shape:
-        weight = planar(weight, layer.in_channels)
+    if weight.shape != layer.weight.shape:  # it takes pixels as they are
+        weight = planar(weight, layer.in_channels) * network.pixel_unit
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(np.array(weight)))
         if layer.bias is None:
