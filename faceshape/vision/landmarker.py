@@ -1,9 +1,10 @@
 """The landmark regressor: upright crops → ONNX → dense points back in the picture's frame.
 
-A face is looked at twice at least: by a small network on a crop around the detector's box, and by
-the exact one on a crop that the landmarks of the first aligned and scaled, which removes what an
-inexact box or roll costs. The exact one looks again where its crop was still far from what its own
-landmarks ask for. Last come close looks at eyes and mouth (`faceshape.vision.close_look`).
+A face is looked at twice at least: by a small network on a crop around the detector's box, once
+more where that was far off; and by the exact one on a crop that the landmarks of the first aligned
+and scaled, which removes what an inexact box or roll costs. The exact one looks again where its
+crop was still far from what its own landmarks ask for. Last come close looks at eyes and mouth
+(`faceshape.vision.close_look`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,8 @@ _MOST_LOOKS = 4
 # How far a corner of the next crop may be off that of the last one, in sides of the crop, for the
 # last one to be good enough.
 _SETTLED = 0.05
+# The same for the alignment's crop, beyond which it looks again.
+_FAR_OFF = 0.2
 
 # Faces worked on at once: larger batches gain no speed and only cost memory.
 _BATCH = 16
@@ -158,6 +161,12 @@ class Landmarker:
         crops = crop_similarities(boxes, roll, self._alignment.side, self._margin)
         first, _, _ = self._alignment.look(pyramid, crops)
         aligned = self._aligned(first)
+        # As crops for the alignment, which sees better what stands upright in the middle.
+        better = aligned * (self._alignment.side / self._exact.side)
+        far = corner_shifts(crops, better, self._alignment.side) > _FAR_OFF
+        if far.any():
+            again, _, _ = self._alignment.look(pyramid, better[far])
+            aligned[far] = self._aligned(again)
         dense, presence, spread = self._exact.look(pyramid, aligned)
         present = np.flatnonzero(presence >= least_presence)
         if not len(present):

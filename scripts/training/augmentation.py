@@ -201,7 +201,7 @@ def random_far_crop(
     size = (box[2:] - box[:2]).max()
     kind = rng.integers(3)
     if kind == 0:
-        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 1.3) * size
+        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.3) * size
         box = box + np.tile([np.cos(angle), np.sin(angle)], 2) * distance
         factor = np.exp(rng.normal(0, 0.2))
     elif kind == 1:

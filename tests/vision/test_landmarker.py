@@ -134,6 +134,25 @@ def test_close_looks_move_eyes_and_mouth_and_nothing_else(portrait, box):
     assert after.presence == before.presence
 
 
+@pytest.mark.parametrize(("shift", "roll", "looks"), [(0, 0, 1), (0, 40, 2), (20, 0, 2)])
+def test_the_alignment_looks_again_where_it_was_far_off(
+    portrait, box, monkeypatch, shift, roll, looks
+):
+    landmarker = Landmarker.shipped(threads=1)
+    exact = landmarker.locate(Pyramid(portrait), box, 0)
+    seen, run = [], OnnxModel.run
+
+    def noted(model, batch):
+        seen.append(model.entry.name)
+        return run(model, batch)
+
+    monkeypatch.setattr(OnnxModel, "run", noted)
+    found = landmarker.locate(Pyramid(portrait), np.add(box, shift), roll)
+    assert seen.count("alignment") == looks
+    off = np.linalg.norm(found.points - exact.points, axis=2).mean()
+    assert off < 0.03 * interocular_distance(exact.points)[0]
+
+
 def test_what_is_hardly_present_is_not_looked_at_again(portrait, box):
     landmarker = Landmarker.shipped(threads=1)
     coat = np.add(box, [0, 150, 0, 150])
