@@ -17,7 +17,7 @@ from scripts.close_look.network import EyeNetwork, MouthNetwork
 from scripts.close_look.train import Validation, part_option
 from scripts.labels.consensus import DENSE
 from scripts.landmarks.data import load_faces
-from scripts.landmarks.network import PIXEL_MIDDLE
+from scripts.landmarks.network import as_in_memory
 from scripts.training.manifest import MODELS, record
 from scripts.training.shipped_models import over_pixels, write_onnx
 
@@ -30,9 +30,7 @@ class Deployed(nn.Module):
         self.network = over_pixels(network)
 
     def forward(self, patches: Tensor) -> Tensor:
-        return self.network.answer(
-            patches.reshape(-1, 1, self.network.side, 3 * self.network.side).float() - PIXEL_MIDDLE
-        )
+        return self.network.answer(as_in_memory(patches, self.network.side))
 
 
 class Shipped(nn.Module):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from scripts.labels.consensus import DENSE
 from scripts.landmarks.data import load_faces
-from scripts.landmarks.network import PIXEL_MIDDLE, AlignmentNetwork, LandmarkNetwork
+from scripts.landmarks.network import AlignmentNetwork, LandmarkNetwork, as_in_memory
 from scripts.landmarks.train import RECIPES, Validation, network_option, prepared
 from scripts.training.manifest import MODELS, record
 from scripts.training.shipped_models import over_pixels, write_onnx
@@ -30,8 +30,7 @@ class Deployed(nn.Module):
         self.network = over_pixels(network)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        x = crops.reshape(-1, 1, self.network.side, 3 * self.network.side).float() - PIXEL_MIDDLE
-        landmarks, logits, *spread = self.network.answer(x)
+        landmarks, logits, *spread = self.network.answer(as_in_memory(crops, self.network.side))
         return landmarks, torch.sigmoid(logits), *spread
 
 

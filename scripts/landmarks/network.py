@@ -12,6 +12,14 @@ DROPOUT = 0.1
 PIXEL_MIDDLE, PIXEL_UNIT = 127.5, 64.0
 
 
+def as_in_memory(crops: Tensor, side: int) -> Tensor:
+    """Return crops (..., S, S, 3), 0 to 255, for a stem of `shipped_models.over_pixels`.
+
+    The side is given: taken from a crop's shape, an exported graph would compute it every time.
+    """
+    return crops.reshape(-1, 1, side, 3 * side).float() - PIXEL_MIDDLE
+
+
 def conv_norm(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1):
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),

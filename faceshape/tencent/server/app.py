@@ -280,7 +280,7 @@ class _Api:
         if picture is None:
             download = partial(fetch, call.parameters.picture, self._settings.urls)
             picture = await self._run(self._downloads, download, deadline)
-        work = partial(_answer, call, picture, self._engine)
+        work = partial(_respond, call, picture, self._engine)
         return await self._run(self.pool, work, deadline)
 
     async def _run(
@@ -329,7 +329,7 @@ def _read(request: HttpRequest, verifier: SignatureVerifier | None) -> _Call | _
     return _Call(language, replace(parameters, picture=""), picture)
 
 
-def _answer(call: _Call, picture: bytes, engine: Engine | None) -> _Answer:
+def _respond(call: _Call, picture: bytes, engine: Engine | None) -> _Answer:
     return _encode(answer(call.parameters, picture, engine, call.language))
 
 
