@@ -141,7 +141,7 @@ class FaceShapeEngine:
             image: a path, the bytes of a file, an open file, a picture of Pillow's or an array, RGB
                 uint8 (H, W, 3) for example; all that `faceshape.vision.image.load_image` takes.
             mode: all faces, `max_faces` at most, or the largest one.
-            rotate: answer faces of any roll, not only those within 45 degrees of upright.
+            rotate: answer faces of any roll, not only those within about 45 degrees of upright.
             channels: "rgb", or "bgr" for arrays in OpenCV's order.
 
         Returns:

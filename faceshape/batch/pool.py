@@ -82,7 +82,7 @@ def analyze_many(
         paths: files of pictures; read as they are needed, so they may be endless.
         workers: processes, at least 1; no more are started than there are pictures.
         mode: which faces of a picture to answer.
-        rotate: answer faces of any roll, not only those within 45 degrees of upright.
+        rotate: answer faces of any roll, not only those within about 45 degrees of upright.
         detector: as for `faceshape.FaceShapeEngine`.
         language: of the messages inside error responses.
         cloud_limits: refuse what the cloud's document refuses; if not, only what could harm the

@@ -36,8 +36,11 @@ __all__ = [
     "UprightFaces",
 ]
 
-UPRIGHT = 45.0
-"""Up to which roll, in degrees, a face is upright."""
+UPRIGHT = 50.0
+"""Up to which roll, in degrees, a find may be an upright face.
+
+A face is upright up to 45 degrees, but a detector's roll may be off by some.
+"""
 
 
 class Detector(Protocol):
@@ -301,7 +304,7 @@ class AllFinds:
 
 
 class UprightFaces:
-    """Of the faces that a detector finds those with a roll of at most 45 degrees."""
+    """Of the faces that a detector finds those that may be upright."""
 
     def __init__(self, detector: Detector) -> None:
         """Take the detector of faces of any roll."""

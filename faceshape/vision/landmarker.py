@@ -2,13 +2,14 @@
 
 A face is looked at twice at least: by a small network on a crop around the detector's box, once
 more where that was far off; and by the exact one on a crop that the landmarks of the first aligned
-and scaled, which removes what an inexact box or roll costs. The exact one looks again where its
-crop was still far from what its own landmarks ask for. Last come close looks at eyes and mouth
-(`faceshape.vision.close_look`).
+and scaled, which removes what an inexact box or roll costs. Where it sees no face, both look again
+around a smaller and a larger box. The exact one looks again where its crop was still far from what
+its own landmarks ask for. Last come close looks at eyes and mouth (`faceshape.vision.close_look`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +23,7 @@ from faceshape.core.contract import (
 )
 from faceshape.core.topology import Topology, load_topology
 from faceshape.vision.close_look import CloseLooks
+from faceshape.vision.confirmation import DOUBTFUL_PRESENCE
 from faceshape.vision.crops import cut_crops
 from faceshape.vision.geometry import (
     aligned_similarities,
@@ -42,6 +44,8 @@ _MOST_LOOKS = 4
 _SETTLED = 0.05
 # The same for the alignment's crop, beyond which it looks again.
 _FAR_OFF = 0.2
+# A box may be too large or too small: by so much it is changed where no face was seen.
+_OTHER_SIZES = (0.75, 1.4)
 
 # Faces worked on at once: larger batches gain no speed and only cost memory.
 _BATCH = 16
@@ -120,7 +124,7 @@ class Landmarker:
             boxes: (N, 4) x0 y0 x1 y1, tight around brow to chin.
             roll: (N,) degrees; a face may be off by 45 and more.
             least_presence: (N,) or one for all; a find that turns out to have less has the
-                landmarks of the first exact look, which saves those that never settle the rest.
+                landmarks of an exact look, which saves those that never settle the rest.
         """
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
         if not len(boxes):
@@ -146,7 +150,7 @@ class Landmarker:
 
         It is less sure than what `locate` returns; for the arguments see there.
         """
-        crops = crop_similarities(boxes, roll, self._alignment.side, self._margin)
+        crops = self._first_crops(boxes, roll, 1.0)
         presence: NDArray[np.float32] = self._alignment.look(pyramid, crops)[1]
         return presence
 
@@ -158,16 +162,15 @@ class Landmarker:
         least_presence: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return dense landmarks (N, P, 2), presence (N,) and spread (N, P or 0) in pixels."""
-        crops = crop_similarities(boxes, roll, self._alignment.side, self._margin)
-        first, _, _ = self._alignment.look(pyramid, crops)
-        aligned = self._aligned(first)
-        # As crops for the alignment, which sees better what stands upright in the middle.
-        better = aligned * (self._alignment.side / self._exact.side)
-        far = corner_shifts(crops, better, self._alignment.side) > _FAR_OFF
-        if far.any():
-            again, _, _ = self._alignment.look(pyramid, better[far])
-            aligned[far] = self._aligned(again)
-        dense, presence, spread = self._exact.look(pyramid, aligned)
+        aligned, _ = self._set_right(pyramid, self._first_crops(boxes, roll, 1.0))
+        looks = _Looks(aligned, *self._exact.look(pyramid, aligned))
+        unsure = np.flatnonzero(looks.presence < np.maximum(least_presence, DOUBTFUL_PRESENCE))
+        if len(unsure):
+            likely, others = self._other_crops(pyramid, boxes[unsure], roll[unsure])
+            if len(likely):
+                again = _Looks(others, *self._exact.look(pyramid, others))
+                looks.improve(unsure[likely], again)
+        aligned, dense, presence, spread = looks
         present = np.flatnonzero(presence >= least_presence)
         if not len(present):
             return dense, presence, spread
@@ -184,10 +187,74 @@ class Landmarker:
         dense[present] = self._close_looks.refine(pyramid, dense[present])
         return dense, presence, spread
 
+    def _other_crops(
+        self, pyramid: Pyramid, boxes: NDArray[np.float32], roll: NDArray[np.float32]
+    ) -> tuple[NDArray[np.intp], NDArray[np.complex128]]:
+        """Return what boxes of another size lead to, of several the one with the most presence.
+
+        Returns:
+            Which boxes (K,) may hold a face in another size, and the similarities (K, 2) to the
+            exact network's crops.
+        """
+        crops = [self._first_crops(boxes, roll, size) for size in _OTHER_SIZES]
+        aligned, presence = self._set_right(pyramid, np.concatenate(crops))
+        by_size = presence.reshape(len(crops), -1)
+        best = by_size.argmax(axis=0) * len(boxes) + np.arange(len(boxes))
+        likely = np.flatnonzero(presence[best] >= DOUBTFUL_PRESENCE)
+        return likely, aligned[best[likely]]
+
+    def _first_crops(
+        self, boxes: ArrayLike, roll: ArrayLike, size: float
+    ) -> NDArray[np.complex128]:
+        """Return the similarities (N, 2) to the alignment's crops around boxes times a size."""
+        return crop_similarities(boxes, roll, self._alignment.side, size * self._margin)
+
+    def _set_right(
+        self, pyramid: Pyramid, crops: NDArray[np.complex128]
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float32]]:
+        """Look with the alignment in some crops (N, 2).
+
+        Returns:
+            The similarities (N, 2) to the exact network's crops, and presence (N,).
+        """
+        first, presence, _ = self._alignment.look(pyramid, crops)
+        aligned = self._aligned(first)
+        # As crops for the alignment, which sees better what stands upright in the middle.
+        better = aligned * (self._alignment.side / self._exact.side)
+        far = corner_shifts(crops, better, self._alignment.side) > _FAR_OFF
+        if far.any():
+            again, _, _ = self._alignment.look(pyramid, better[far])
+            aligned[far] = self._aligned(again)
+        return aligned, presence
+
     def _aligned(self, dense: NDArray[np.float32]) -> NDArray[np.complex128]:
         """Return the similarities (N, 2) to crops in which the given landmarks stand upright."""
         lines = dense[:, self._right_corner] - dense[:, self._left_corner]
         return aligned_similarities(dense, lines, self._exact.side, self._reach, self._below)
+
+
+class _Looks(NamedTuple):
+    """What the exact network saw of N faces.
+
+    Attributes:
+        crops: (N, 2) the similarities from the picture.
+        dense: (N, P, 2) landmarks in the picture's pixels.
+        presence: (N,).
+        spread: (N, P or 0) pixels.
+    """
+
+    crops: NDArray[np.complex128]
+    dense: NDArray[np.float32]
+    presence: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+    def improve(self, which: NDArray[np.intp], others: "_Looks") -> None:
+        """Put other looks at some faces (K,) in their place where those have more presence."""
+        better = others.presence > self.presence[which]
+        mine: tuple[NDArray[Any], ...] = self
+        theirs: tuple[NDArray[Any], ...] = others
+        for column, other in zip(mine, theirs, strict=True):
+            column[which[better]] = other[better]
 
 
 class _Regressor:

@@ -165,6 +165,20 @@ def test_what_is_hardly_present_is_not_looked_at_again(portrait, box):
     assert np.abs(quick.dense[1] - thorough.dense[1]).max() > 0.1
 
 
+@pytest.mark.parametrize(
+    ("size", "right", "down"),
+    [(0.5, 0, -0.3), (0.6, -0.3, -0.3), (0.7, 0.3, 0.3), (2, 0, 0.3), (2.4, 0, 0)],
+)
+def test_where_a_box_shows_no_face_other_sizes_are_tried(engine, portrait, box, size, right, down):
+    exact = engine.landmarks(portrait, box)
+    low, high = box[:, :2], box[:, 2:]
+    centre = (low + high) / 2 + [right, down] * (high - low)
+    half = size * (high - low) / 2
+    found = engine.landmarks(portrait, np.concatenate([centre - half, centre + half], axis=1))
+    off = np.linalg.norm(found - exact, axis=2).mean()
+    assert off < 0.03 * interocular_distance(exact)[0]
+
+
 def test_confidence_is_per_cent_of_the_eye_distance(engine, portrait, face):
     assert face.confidence.shape == (90,)
     assert (face.confidence > 0).all()
