@@ -4,6 +4,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -110,7 +111,11 @@ def respond(
 
 
 def answer(
-    request: PictureParameters, picture: bytes, engine: Engine | None, language: Language
+    request: PictureParameters,
+    picture: bytes,
+    engine: Engine | None,
+    language: Language,
+    turn: AbstractContextManager[object],
 ) -> Response:
     """Answer a valid request whose picture, a file's bytes, is at hand; it never raises either.
 
@@ -119,8 +124,9 @@ def answer(
         picture: the bytes of the picture's file.
         engine: as for `analyze_face`.
         language: of error messages.
+        turn: entered when the picture is decoded, for as long as the engine is used.
     """
-    return _guarded(lambda: _response_to(request, picture, engine), language)
+    return _guarded(lambda: _response_to(request, picture, engine, turn), language)
 
 
 def face_response(
@@ -181,7 +187,7 @@ def _answered(
 ) -> Response:
     def work() -> Response:
         request = parse(params)
-        return _response_to(request, picture_bytes(request, urls), engine)
+        return _response_to(request, picture_bytes(request, urls), engine, nullcontext())
 
     return _guarded(work, parse_language(params))
 
@@ -198,27 +204,44 @@ def _guarded(work: Callable[[], Response], language: Language) -> Response:
         return error_response(FaceShapeError(), language)
 
 
-def _response_to(request: PictureParameters, picture: bytes, engine: Engine | None) -> Response:
+def _response_to(
+    request: PictureParameters,
+    picture: bytes,
+    engine: Engine | None,
+    turn: AbstractContextManager[object],
+) -> Response:
     pixels = load_image(picture, DOCUMENT_LIMITS)
     engine = engine or default_engine()
     match request:
         case AnalyzeFaceParameters():
-            return _analyze(request, pixels, engine)
+            return _analyze(request, pixels, engine, turn)
         case DetectFaceParameters():
-            return _detect(request, pixels, engine)
+            return _detect(request, pixels, engine, turn)
     raise TypeError(f"{type(request).__name__} belongs to no action")
 
 
-def _analyze(request: AnalyzeFaceParameters, pixels: RGBImage, engine: Engine) -> Response:
-    faces = engine.analyze(pixels, mode=request.mode, rotate=request.rotate)
+def _analyze(
+    request: AnalyzeFaceParameters,
+    pixels: RGBImage,
+    engine: Engine,
+    turn: AbstractContextManager[object],
+) -> Response:
+    with turn:
+        faces = engine.analyze(pixels, mode=request.mode, rotate=request.rotate)
     return face_response(faces[:MOST_FACES], pixels.shape[:2], request.model_version)
 
 
-def _detect(request: DetectFaceParameters, pixels: RGBImage, engine: Engine) -> Response:
+def _detect(
+    request: DetectFaceParameters,
+    pixels: RGBImage,
+    engine: Engine,
+    turn: AbstractContextManager[object],
+) -> Response:
     if request.most_faces > MOST_FACES and hasattr(engine, "with_max_faces"):
         engine = engine.with_max_faces(request.most_faces)
     mode = Mode.LARGEST if request.most_faces == 1 else Mode.ALL
-    faces = engine.analyze(pixels, mode=mode, rotate=request.rotate)
+    with turn:
+        faces = engine.analyze(pixels, mode=mode, rotate=request.rotate)
     boxes = _large_boxes(faces, request.smallest_face)[: request.most_faces]
     return _response(
         pixels.shape[:2], "FaceInfos", [_face_info(box) for box in boxes], request.model_version

@@ -67,6 +67,8 @@ SETTINGS_VARIABLE = "FACESHAPE_SERVER_SETTINGS"
 
 # Threads that check signatures, parse and decode base64: milliseconds for the largest bodies.
 _READERS = 2
+# Pictures that are decoded while others are analysed; each takes up to 48 MB.
+_DECODED_AHEAD = 1
 # Downloads at the same time, and those that wait: a silent host keeps a thread for seconds.
 _DOWNLOADS, _WAITING_DOWNLOADS = 32, 32
 _ABSOLUTE_FORM = re.compile(r"https?://[^/]*(?P<path>.*)", re.IGNORECASE | re.DOTALL)
@@ -196,7 +198,7 @@ class _Api:
         )
         self._readers = BoundedPool("reading", _READERS, settings.bodies)
         self._downloads = BoundedPool("download", _DOWNLOADS, _WAITING_DOWNLOADS)
-        self.pool = BoundedPool("inference", settings.threads, settings.queue)
+        self.pool = BoundedPool("inference", settings.threads, settings.queue, _DECODED_AHEAD)
         self.metrics = Metrics()
 
     def close(self) -> None:
@@ -280,8 +282,9 @@ class _Api:
         if picture is None:
             download = partial(fetch, call.parameters.picture, self._settings.urls)
             picture = await self._run(self._downloads, download, deadline)
-        work = partial(_respond, call, picture, self._engine)
-        return await self._run(self.pool, work, deadline)
+        with self.pool.enter() as place:
+            work = partial(_respond, call, picture, self._engine, place.turn())
+            return await place.run(work, deadline - time.monotonic())
 
     async def _run(
         self, pool: BoundedPool, function: Callable[[], _Result], deadline: float
@@ -329,8 +332,13 @@ def _read(request: HttpRequest, verifier: SignatureVerifier | None) -> _Call | _
     return _Call(language, replace(parameters, picture=""), picture)
 
 
-def _respond(call: _Call, picture: bytes, engine: Engine | None) -> _Answer:
-    return _encode(answer(call.parameters, picture, engine, call.language))
+def _respond(
+    call: _Call,
+    picture: bytes,
+    engine: Engine | None,
+    turn: contextlib.AbstractContextManager[object],
+) -> _Answer:
+    return _encode(answer(call.parameters, picture, engine, call.language, turn))
 
 
 def _encode(response: ApiResponse, reason: str = "") -> _Answer:

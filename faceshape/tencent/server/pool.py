@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
@@ -18,15 +19,19 @@ _THREAD_NAME = "faceshape-pool-"
 class BoundedPool:
     """Threads that work, and places for requests that work or wait."""
 
-    def __init__(self, name: str, threads: int, queue: int) -> None:
+    def __init__(self, name: str, threads: int, queue: int, ahead: int = 0) -> None:
         """Start no thread yet; they start with the first requests.
 
         Args:
             name: of the threads.
             threads: requests that are worked on at the same time.
             queue: requests that may wait beside those.
+            ahead: of those that wait how many are made ready meanwhile, each in a thread of its
+                own; what they do then waits for `Place.turn`.
         """
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=_THREAD_NAME + name)
+        workers = min(threads + ahead, threads + queue)
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix=_THREAD_NAME + name)
+        self._turns = threading.Semaphore(threads)
         self._places = threading.Semaphore(threads + queue)
         self._threads = threads
         self._overdue = 0
@@ -45,7 +50,7 @@ class BoundedPool:
         """
         if not self._places.acquire(blocking=False):
             raise BusyError
-        return Place(self._executor, self._places, self._count_overdue)
+        return Place(self._executor, self._places, self._turns, self._count_overdue)
 
     def close(self) -> None:
         """Drop what waits; do not wait for what is being worked on."""
@@ -67,12 +72,27 @@ class Place:
         self,
         executor: ThreadPoolExecutor,
         places: threading.Semaphore,
+        turns: threading.Semaphore,
         count_overdue: Callable[[int], None],
     ) -> None:
         self._executor = executor
         self._places = places
+        self._turns = turns
         self._count_overdue = count_overdue
         self._work: Future[object] | None = None
+        self._over = False
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Let a function that `run` runs wait until as few work as may at the same time.
+
+        Raises:
+            DeadlineError: meanwhile the request's time ended.
+        """
+        with self._turns:
+            if self._over:
+                raise DeadlineError
+            yield
 
     async def run(self, function: Callable[[], _Result], seconds: float) -> _Result:
         """Run a function in a thread of the pool; at most once per place.
@@ -89,6 +109,7 @@ class Place:
             if done:
                 return answer.result()
             answer.cancel()
+            self._over = True
             if not work.cancel():
                 self._count_overdue(1)
                 work.add_done_callback(lambda _: self._count_overdue(-1))

@@ -64,6 +64,59 @@ def test_a_pool_is_stuck_while_all_threads_are_past_their_time(pool):
     asyncio.run(stick())
 
 
+@pytest.fixture
+def looking_ahead():
+    pool = BoundedPool("ahead", threads=1, queue=2, ahead=1)
+    yield pool
+    pool.close()
+    assert not threads_at_work(10)
+
+
+async def run_in_turn(pool, prepare, function, seconds=20.0):
+    with pool.enter() as place:
+        turn = place.turn()
+
+        def work():
+            prepare()
+            with turn:
+                return function()
+
+        return await place.run(work, seconds)
+
+
+def test_one_works_while_the_next_is_made_ready(looking_ahead):
+    both_ready, working = threading.Barrier(2), threading.Lock()
+
+    def alone():
+        assert working.acquire(blocking=False)
+        both_ready.wait(10)  # the other one comes here from `prepare`
+        working.release()
+        return 3
+
+    async def go():
+        first = run_in_turn(looking_ahead, lambda: None, alone)
+        second = run_in_turn(looking_ahead, lambda: both_ready.wait(10), lambda: working.locked())
+        assert await asyncio.gather(first, second) == [3, False]
+
+    asyncio.run(go())
+
+
+def test_who_is_ready_too_late_never_gets_a_turn(looking_ahead):
+    release, ready = threading.Event(), threading.Event()
+
+    async def go():
+        first = run_in_turn(looking_ahead, lambda: None, lambda: release.wait(60))
+        first = asyncio.ensure_future(first)
+        with pytest.raises(DeadlineError):
+            await run_in_turn(looking_ahead, ready.set, lambda: pytest.fail("it runs"), 0.2)
+        assert ready.is_set()
+        release.set()
+        assert await first
+        assert await run_in_turn(looking_ahead, lambda: None, lambda: 3) == 3
+
+    asyncio.run(go())
+
+
 def test_closing_waits_for_nothing():
     release = threading.Event()
     pool = BoundedPool("test", threads=1, queue=1)
