@@ -102,11 +102,16 @@ def test_one_works_while_the_next_is_made_ready(looking_ahead):
 
 
 def test_who_is_ready_too_late_never_gets_a_turn(looking_ahead):
-    release, ready = threading.Event(), threading.Event()
+    works, release, ready = threading.Event(), threading.Event(), threading.Event()
+
+    def work():
+        works.set()
+        return release.wait(60)
 
     async def go():
-        first = run_in_turn(looking_ahead, lambda: None, lambda: release.wait(60))
-        first = asyncio.ensure_future(first)
+        first = asyncio.ensure_future(run_in_turn(looking_ahead, lambda: None, work))
+        while not works.is_set():
+            await asyncio.sleep(0.01)
         with pytest.raises(DeadlineError):
             await run_in_turn(looking_ahead, ready.set, lambda: pytest.fail("it runs"), 0.2)
         assert ready.is_set()
