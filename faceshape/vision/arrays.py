@@ -15,7 +15,7 @@ __all__ = ["Channels", "as_array", "bands", "checked_channels", "over_white", "t
 
 Channels: TypeAlias = Literal["rgb", "bgr"]
 
-_BAND = 1 << 19  # pixels that are converted at once
+_BAND = 64  # lines that are converted at once
 _TOLERANCE = 0.5 / 255  # by which resampling may overshoot
 
 
@@ -60,11 +60,10 @@ def as_array(source: Any) -> NDArray[Any] | None:
     return None
 
 
-def bands(height: int, width: int) -> Iterator[slice]:
-    """Return slices of some lines each, so that what is made on the way stays small."""
-    lines = max(1, _BAND // max(1, width))
-    for top in range(0, height, lines):
-        yield slice(top, min(top + lines, height))
+def bands(height: int) -> Iterator[slice]:
+    """Return slices of a few lines each, so that what is made on the way stays small."""
+    for top in range(0, height, _BAND):
+        yield slice(top, min(top + _BAND, height))
 
 
 def to_rgb(array: NDArray[Any], channels: Channels = "rgb") -> NDArray[np.uint8]:
@@ -87,7 +86,7 @@ def to_rgb(array: NDArray[Any], channels: Channels = "rgb") -> NDArray[np.uint8]
         return np.ascontiguousarray(array)
     height, width, depth = array.shape
     pixels = np.empty((height, width, 3), np.uint8)
-    for band in bands(height, width):
+    for band in bands(height):
         part = _eight_bits(array[band])
         colours = part[:, :, :3][:, :, ::-1] if channels == "bgr" else part[:, :, :3]
         pixels[band] = over_white(colours, part[:, :, 3:]) if depth == 4 else colours

@@ -82,9 +82,8 @@ def pillow_pixels(picture: "PillowImage") -> RGBImage:
     pixels: RGBImage = np.empty((picture.height, picture.width, 3), np.uint8)
     clear = picture.has_transparency_data and not _is_blank_alpha(picture)
     # In bands: Pillow keeps four bytes for a pixel, and a whole copy on the way is as much again.
-    for band in bands(picture.height, picture.width):
-        box = (0, band.start, picture.width, band.stop)
-        part = picture if box == (0, 0, *picture.size) else picture.crop(box)
+    for band in bands(picture.height):
+        part = picture.crop((0, band.start, picture.width, band.stop))
         if clear:
             rgba = np.asarray(part.convert("RGBA"))
             pixels[band] = over_white(rgba[:, :, :3], rgba[:, :, 3:])
@@ -184,7 +183,7 @@ def _lacks_pixels(picture: "PillowImage", essence: Essence) -> bool:
         other.load()
         return any(
             not np.array_equal(np.asarray(picture.crop(box)), np.asarray(other.crop(box)))
-            for band in bands(picture.height, picture.width)
+            for band in bands(picture.height)
             for box in [(0, band.start, picture.width, band.stop)]
         )
 
@@ -209,7 +208,7 @@ def _deep_grey(picture: "PillowImage") -> RGBImage:
     levels = np.asarray(picture)
     clear = picture.info.get("transparency")
     pixels: RGBImage = np.empty((*levels.shape, 3), np.uint8)
-    for band in bands(*levels.shape):
+    for band in bands(len(levels)):
         grey = (levels[band] >> 8).clip(0, 255).astype(np.uint8)
         if isinstance(clear, int):
             grey[levels[band] == clear] = 255
@@ -230,9 +229,9 @@ def _masked_pixels(fields: bmp.BitFields) -> RGBImage:
     rows, (*colours, alpha) = fields.rows, fields.masks
     height, width = rows.shape
     # Many programs leave alpha 0 and mean opaque.
-    clear = alpha and any((rows[band] & alpha).any() for band in bands(height, width))
+    clear = alpha and any((rows[band] & alpha).any() for band in bands(height))
     pixels: RGBImage = np.empty((height, width, 3), np.uint8)
-    for band in bands(height, width):
+    for band in bands(height):
         channels = [_channel(rows[band], mask) for mask in (*colours, alpha)]
         part = np.stack(channels[:3], axis=2)
         pixels[band] = over_white(part, channels[3][:, :, None]) if clear else part
