@@ -81,6 +81,7 @@ class Place:
         self._count_overdue = count_overdue
         self._work: Future[object] | None = None
         self._over = False
+        self._waits = False  # for its turn
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -89,7 +90,9 @@ class Place:
         Raises:
             DeadlineError: meanwhile the request's time ended.
         """
+        self._waits = True
         with self._turns:
+            self._waits = False
             if self._over:
                 raise DeadlineError
             yield
@@ -110,7 +113,7 @@ class Place:
                 return answer.result()
             answer.cancel()
             self._over = True
-            if not work.cancel():
+            if not work.cancel() and not self._waits:
                 self._count_overdue(1)
                 work.add_done_callback(lambda _: self._count_overdue(-1))
             raise DeadlineError

@@ -115,6 +115,7 @@ def test_who_is_ready_too_late_never_gets_a_turn(looking_ahead):
         with pytest.raises(DeadlineError):
             await run_in_turn(looking_ahead, ready.set, lambda: pytest.fail("it runs"), 0.2)
         assert ready.is_set()
+        assert not looking_ahead.stuck  # whose turn it is has time left
         release.set()
         assert await first
         assert await run_in_turn(looking_ahead, lambda: None, lambda: 3) == 3
